@@ -52,7 +52,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             outcome = read(extractor, path, memory)
             outcomes.append(outcome)
             if outcome.outcome in options.list or outcome.outcome in _FAULTS or outcome.seconds > _SLOW_SECONDS:
-                print(f"{outcome.outcome}: {path} ({outcome.seconds:.1f} s) {outcome.detail}", file=sys.stderr, flush=True)
+                print(
+                    f"{outcome.outcome}: {path} ({outcome.seconds:.1f} s) {outcome.detail}", file=sys.stderr, flush=True
+                )
     print(table(outcomes))
     if options.out:
         lines = (json.dumps(asdict(outcome), ensure_ascii=False) for outcome in outcomes)
@@ -147,7 +149,9 @@ def table(outcomes: Iterable[Outcome]) -> str:
         named = ", ".join(f"{count} {name}" for name, count in counts.most_common())
         times = [outcome.seconds for outcome in found]
         peak = max(outcome.memory_bytes for outcome in found) / _MIB
-        lines.append(f"| {kind} | {len(found)} | {named} | {median(times) * 1000:.0f} | {max(times):.1f} | {peak:.0f} |")
+        lines.append(
+            f"| {kind} | {len(found)} | {named} | {median(times) * 1000:.0f} | {max(times):.1f} | {peak:.0f} |"
+        )
     return "\n".join(lines)
 
 

@@ -41,4 +41,8 @@ def test_a_folder_without_truths_is_refused(tmp_path: Path) -> None:
 
 
 def test_articles_are_a_kind_of_their_own() -> None:
-    assert [kind_of(Path(name)) for name in ("article-x.html", "page.HTML", "a.pdf")] == ["html (article)", "html", "pdf"]
+    assert [kind_of(Path(name)) for name in ("article-x.html", "page.HTML", "a.pdf")] == [
+        "html (article)",
+        "html",
+        "pdf",
+    ]

@@ -6,10 +6,17 @@ from benchmarks.lib.text_truth import parse_truth, read_folder
 
 
 def test_lines_with_a_key_are_told_from_text() -> None:
-    truth = parse_truth("# made by hand\nheading: Fees\nNote: pay\nfact: a  b\nnot: x\nplace: page 2 | pay here\nwarning: w")
+    truth = parse_truth(
+        "# made by hand\nheading: Fees\nNote: pay\nfact: a  b\nnot: x\nplace: page 2 | pay here\nwarning: w"
+    )
     assert truth.ordered == ["Fees", "Note", "pay"]
     assert truth.headings == ["Fees"]
-    assert (truth.facts, truth.absent, truth.places, truth.warnings) == (["a b"], ["x"], [("page 2", "pay here")], ["w"])
+    assert (truth.facts, truth.absent, truth.places, truth.warnings) == (
+        ["a b"],
+        ["x"],
+        [("page 2", "pay here")],
+        ["w"],
+    )
 
 
 def test_empty_cells_are_left_out() -> None:

@@ -73,7 +73,11 @@ def test_the_text_of_the_file_is_read(path: Path, extractor: ProcessExtractor) -
     folded = fold(text)
     faults = [
         *([f"recall {found.recall:.3f}: {_some(found.missing)} missing"] if found.recall < floor.recall else []),
-        *([f"precision {found.precision:.3f}: {_some(found.surplus)} too many"] if found.precision < floor.precision else []),
+        *(
+            [f"precision {found.precision:.3f}: {_some(found.surplus)} too many"]
+            if found.precision < floor.precision
+            else []
+        ),
         *([f"order {found.order:.3f}"] if found.order < floor.order else []),
         *([f"rows {found.rows:.2f}: {found.split_rows}"] if (found.rows or 1.0) < floor.rows else []),
         *(f"not found: {fact}" for fact in truth.facts if fact not in folded),

@@ -39,7 +39,15 @@ _LABELLED = (
     ("ko", "euc-kr", "CP949"),
     ("tr", "iso-8859-9", "CP1254"),
 )
-_TITLES = {"fr": "Le goûter", "zh": "图书馆", "ja": "図書館", "ru": "Библиотека", "pl": "Książki", "ko": "도서관", "tr": "Kütüphane"}
+_TITLES = {
+    "fr": "Le goûter",
+    "zh": "图书馆",
+    "ja": "図書館",
+    "ru": "Библиотека",
+    "pl": "Książki",
+    "ko": "도서관",
+    "tr": "Kütüphane",
+}
 
 
 def make() -> None:
@@ -48,23 +56,27 @@ def make() -> None:
     for language, charsets in _TEXTS.items():
         for charset in charsets:
             paragraphs = [_within(text, charset) for text in LANGUAGES[language]]
-            _save("\n\n".join(paragraphs) + "\n", charset, f"text-{language}-{charset.lower()}.txt", paragraphs, program)
+            _save(
+                "\n\n".join(paragraphs) + "\n", charset, f"text-{language}-{charset.lower()}.txt", paragraphs, program
+            )
     _save_damaged(program)
     for language, label, charset in _LABELLED:
-        title, paragraphs = _TITLES[language], LANGUAGES[language]
-        body = "".join(f"<p>{text}</p>\n" for text in paragraphs)
+        title, texts = _TITLES[language], LANGUAGES[language]
+        body = "".join(f"<p>{text}</p>\n" for text in texts)
         page = f'<html><head><meta charset="{label}">\n<title>{title}</title></head><body>\n{body}</body></html>\n'
-        lines = [f"may: {title}", *paragraphs]
+        lines = [f"may: {title}", *texts]
         _save(page, charset, f"page-{language}-{label}.html", lines, program)
-        items = "".join(f"  <note>{text}</note>\n" for text in paragraphs)
+        items = "".join(f"  <note>{text}</note>\n" for text in texts)
         xml = f'<?xml version="1.0" encoding="{label}"?>\n<notes>\n{items}</notes>\n'
-        _save(xml, charset, f"notes-{language}-{label}.xml", ["may: notes note", *paragraphs], program)
+        _save(xml, charset, f"notes-{language}-{label}.xml", ["may: notes note", *texts], program)
 
 
 def _within(text: str, charset: str) -> str:
     """Return the text as people typed it in the charset: with straight quotes where it has no others."""
     for typographic, plain in (("’", "'"), ("“", '"'), ("”", '"'), ("–", "-"), ("œ", "oe")):
-        if subprocess.run(["iconv", "-f", "UTF-8", "-t", charset], input=typographic.encode(), capture_output=True).returncode:
+        if subprocess.run(
+            ["iconv", "-f", "UTF-8", "-t", charset], input=typographic.encode(), capture_output=True
+        ).returncode:
             text = text.replace(typographic, plain)
     return text
 

@@ -17,9 +17,7 @@ from tests.corpus.make.texts import LANGUAGES
 _PROGRAM = f"Python's email package, {platform.python_version()}"
 _PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(range(64))
 # Names of headers, and what stands in them beside the subject.
-_HEADERS = (
-    "may: From To Subject Date Cc Fri 01 Mar 2024 09 30 00 0100 ann example org omar Ann Berg Omar 1 2 Message Attachment"
-)
+_HEADERS = "may: From To Subject Date Cc Fri 01 Mar 2024 09 30 00 0100 ann example org omar Ann Berg Omar 1 2 Message Attachment"
 _INVITATION = """BEGIN:VCALENDAR
 VERSION:2.0
 METHOD:REQUEST
@@ -79,7 +77,9 @@ def _offer() -> None:
     """Both parts have the text, which must be found once; with an attachment."""
     mail = _mail("Offer 2024-17")
     mail.set_content("Dear Omar,\n\nwe offer three cranes for 90000 euros.\n\nRegards\nAnn\n")
-    mail.add_alternative("<p>Dear Omar,</p><p>we offer three cranes for 90000 euros.</p><p>Regards<br>Ann</p>", subtype="html")
+    mail.add_alternative(
+        "<p>Dear Omar,</p><p>we offer three cranes for 90000 euros.</p><p>Regards<br>Ann</p>", subtype="html"
+    )
     mail.add_attachment(_PICTURE, maintype="image", subtype="png", filename="crane.png")
     truth = [
         "anywhere: Offer 2024-17", "anywhere: Dear Omar", "we offer three cranes for 90000 euros.", "Regards", "may: Ann",
@@ -123,7 +123,7 @@ def _languages() -> None:
         mail = MIMEMultipart("mixed", policy=compat32)
         mail["From"], mail["To"] = "ann@example.org", "omar@example.org"
         mail["Date"] = "Fri, 01 Mar 2024 09:30:00 +0100"
-        mail["Subject"] = Header(subject, charset)  # folded and encoded word by word
+        mail["Subject"] = Header(subject, charset).encode()  # folded and encoded word by word
         mail.attach(MIMEText(text, "plain", charset))
         _save(f"mail-{language}-{charset}.eml", mail.as_bytes(), [f"anywhere: {subject}", text])
 
@@ -132,7 +132,11 @@ def _mbox() -> None:
     path = FILES / "mail-archive.mbox"
     path.unlink(missing_ok=True)
     box = mailbox.mbox(path)
-    texts = ("The lighthouse needs new lamps.", "From next week on the gate closes at nine.", "Zażółć gęślą jaźń na molo.")
+    texts = (
+        "The lighthouse needs new lamps.",
+        "From next week on the gate closes at nine.",
+        "Zażółć gęślą jaźń na molo.",
+    )
     for number, text in enumerate(texts, start=1):
         mail = _mail(f"Note {number}")
         mail.set_content(text + "\n", cte="base64" if number == 3 else "8bit")

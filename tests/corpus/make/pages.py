@@ -126,7 +126,12 @@ colour = blue</code></pre>
 
 def _whole_pages() -> None:
     """Pages that are no articles: everything on them is content."""
-    stops = (("Stop", "First tram", "Last tram"), ("Quay", "04:50", "00:30"), ("Zoo", "05:05", "23:55"), ("Arena", "", "01:10"))
+    stops = (
+        ("Stop", "First tram", "Last tram"),
+        ("Quay", "04:50", "00:30"),
+        ("Zoo", "05:05", "23:55"),
+        ("Arena", "", "01:10"),
+    )
     rows = "".join("<tr>" + "".join(f"<td><div>{cell}</div></td>" for cell in row) + "</tr>" for row in stops)
     page = f"""<!DOCTYPE html><html><head><meta charset="utf-8"><title>Timetable</title></head><body><h1>Line 7</h1>
 <table>{rows}</table><p>Valid from 3 June.</p><form><label>Remind me <select><option>by mail<option>by text message</select>

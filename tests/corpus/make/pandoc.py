@@ -49,7 +49,7 @@ The efficiency is given by the manufacturer as seventy-one percent.
 """
 _FORMATS = {
     "docx": (), "odt": (), "rtf": ("-s",), "epub": (), "html": ("-s",), "ipynb": (), "pptx": ("--slide-level=1",),
-    "md": ("-t", "gfm", "-s"), "rst": ("-s",), "xml": ("-t", "docbook5", "-s"), 
+    "md": ("-t", "gfm", "-s"), "rst": ("-s",), "xml": ("-t", "docbook5", "-s"),
 }  # fmt: skip
 _NUMBERS_SHOWN = ("docx", "odt", "rtf", "html", "md", "ipynb", "rst")
 
@@ -95,7 +95,9 @@ def _truth(suffix: str) -> list[str]:
         lines.append("may: python https pumps example p7 install weight code block rubric note wiring plan")
     if suffix == "xml":
         # The values of attributes are read, because other vocabularies have their text in them.
-        lines.append("may: arabic numeration spacing compact cols align left right python https pumps example p7 install")
+        lines.append(
+            "may: arabic numeration spacing compact cols align left right python https pumps example p7 install"
+        )
     if suffix == "md":
         lines.append("not: author: Ingrid")
     return lines

@@ -119,7 +119,16 @@ def _ghostscript() -> None:
     program = f"Ghostscript {version('gs', '--version')}"
     for name in ("writer-handbook", "writer-ru"):
         target = name.replace("writer", "ghostscript")
-        run("gs", "-q", "-dBATCH", "-dNOPAUSE", "-sDEVICE=pdfwrite", "-o", FILES / f"{target}.pdf", FILES / f"{name}.pdf")
+        run(
+            "gs",
+            "-q",
+            "-dBATCH",
+            "-dNOPAUSE",
+            "-sDEVICE=pdfwrite",
+            "-o",
+            FILES / f"{target}.pdf",
+            FILES / f"{name}.pdf",
+        )
         truth = (FILES / f"{name}.pdf.truth.txt").read_text(encoding="utf-8").splitlines()[1:]
         write_truth(f"{target}.pdf", truth, program)
 
@@ -160,7 +169,11 @@ _LATEX = r"""\documentclass[twocolumn,10pt]{article}
 
 
 def _latex() -> None:
-    body = [rf"\section{{{b.text}}}" if isinstance(b, Heading) else f"{b.text}\n\n" for b in ARTICLE if isinstance(b, Heading | Text)]
+    body = [
+        rf"\section{{{b.text}}}" if isinstance(b, Heading) else f"{b.text}\n\n"
+        for b in ARTICLE
+        if isinstance(b, Heading | Text)
+    ]
     body.append("The final official efficiency of the affected offices is difficult to find.")
     rows = "\n".join(" & ".join(row) + r" \\" for row in _TARIFF)
     with TemporaryDirectory() as folder:
@@ -168,6 +181,14 @@ def _latex() -> None:
         run("pdflatex", "-interaction=batchmode", "-output-directory", folder, Path(folder) / "article.tex")
         (FILES / "latex-article.pdf").write_bytes((Path(folder) / "article.pdf").read_bytes())
     numbers = iter("123")
-    truth = [f"{next(numbers)} {b.text}" if isinstance(b, Heading) else b.text for b in ARTICLE if isinstance(b, Heading | Text)]
-    truth += ["The final official efficiency of the affected offices is difficult to find.", *_TARIFF_TRUTH, "may: 1 2 3"]
+    truth = [
+        f"{next(numbers)} {b.text}" if isinstance(b, Heading) else b.text
+        for b in ARTICLE
+        if isinstance(b, Heading | Text)
+    ]
+    truth += [
+        "The final official efficiency of the affected offices is difficult to find.",
+        *_TARIFF_TRUTH,
+        "may: 1 2 3",
+    ]
     write_truth("latex-article.pdf", truth, version("pdflatex", "--version"))

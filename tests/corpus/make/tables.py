@@ -74,7 +74,12 @@ def _notebook() -> None:
             "outputs": [{"output_type": "stream", "stream": "stdout", "text": ["412\n"]}], "prompt_number": 1,
         },
     ]  # fmt: skip
-    book = {"metadata": {"name": ""}, "nbformat": 3, "nbformat_minor": 0, "worksheets": [{"cells": cells, "metadata": {}}]}
+    book = {
+        "metadata": {"name": ""},
+        "nbformat": 3,
+        "nbformat_minor": 0,
+        "worksheets": [{"cells": cells, "metadata": {}}],
+    }
     (FILES / "notebook-format3.ipynb").write_text(json.dumps(book, indent=1), encoding="utf-8")
     truth = ["Tides", "The gauge measures the water level.", "print(level)", "412"]
     write_truth("notebook-format3.ipynb", truth, f"Python's json package, {platform.python_version()}")

@@ -56,7 +56,9 @@ CONTRACT: tuple[Block, ...] = (
         )
     ),
     Heading("Kündigung", 1, "3"),
-    Noted("Die Kündigung ist mit einer Frist von drei Monaten", "zum Jahresende möglich.", "Sie bedarf der Schriftform."),
+    Noted(
+        "Die Kündigung ist mit einer Frist von drei Monaten", "zum Jahresende möglich.", "Sie bedarf der Schriftform."
+    ),
 )
 
 ARTICLE: tuple[Block, ...] = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, time
+from datetime import date, time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,9 +16,9 @@ from tests.corpus.make.programs import FILES, convert, libreoffice_version, writ
 _YEARS = ("Country", "2021", "2022", "2023")
 _GROWTH = (("Norway", 510, 530, 544), ("Österreich", 420, 415, 431), ("Česko", 388, 392, 405))
 _STAFF = (
-    ("Anna Kowalska", "00417", datetime(2021, 3, 1), 3200),
-    ("Bülent Şahin", "00933", datetime(2019, 11, 15), 4100),
-    ("Χρήστος Παππάς", "01208", datetime(2023, 6, 30), 2950),
+    ("Anna Kowalska", "00417", date(2021, 3, 1), 3200),
+    ("Bülent Şahin", "00933", date(2019, 11, 15), 4100),
+    ("Χρήστος Παππάς", "01208", date(2023, 6, 30), 2950),
 )
 _BUDGET = [
     "# sheet Growth: years are labels",
@@ -54,7 +54,11 @@ def make() -> None:
         copy.write_bytes((FILES / "xlsxwriter-budget.xlsx").read_bytes())
         for suffix in ("xlsx", "xls", "ods"):
             convert(copy, suffix, f"calc-budget.{suffix}", "Calc MS Excel 2007 XML" if suffix == "xlsx" else "")
-            write_truth(f"calc-budget.{suffix}", [*_BUDGET, _hidden_row(suffix), _comment(suffix, _COMMENT), *_chart(suffix)], libreoffice_version())
+            write_truth(
+                f"calc-budget.{suffix}",
+                [*_BUDGET, _hidden_row(suffix), _comment(suffix, _COMMENT), *_chart(suffix)],
+                libreoffice_version(),
+            )
         copy = Path(folder) / "calc-stock.xlsx"
         copy.write_bytes((FILES / "openpyxl-stock.xlsx").read_bytes())
         for suffix in ("xls", "ods"):
@@ -119,7 +123,14 @@ def _budget() -> None:
     hidden.write_row(1, 0, ("Secret plan B", "Omar"))
     hidden.hide()
     book.close()
-    truth = [*_BUDGET, _hidden_row("xlsx"), _comment("xlsx", _COMMENT), "anywhere: Growth since 2021", *_CHART, "may: Ann"]
+    truth = [
+        *_BUDGET,
+        _hidden_row("xlsx"),
+        _comment("xlsx", _COMMENT),
+        "anywhere: Growth since 2021",
+        *_CHART,
+        "may: Ann",
+    ]
     write_truth("xlsxwriter-budget.xlsx", truth, f"XlsxWriter {xlsxwriter.__version__}")
 
 

@@ -21,7 +21,10 @@ _PAGELESS = ("html", "epub")
 def make() -> None:
     """Make all files of this program."""
     program = libreoffice_version()
-    may = (f"may: {_HEADER} {_FOOTER} 1 2 3 4 Comment by Ann 05 03 2024 March 09 30 AM a b", "may: 2024 03 05T09 00 000000000")
+    may = (
+        f"may: {_HEADER} {_FOOTER} 1 2 3 4 Comment by Ann 05 03 2024 March 09 30 AM a b",
+        "may: 2024 03 05T09 00 000000000",
+    )
     contract = flat_odf(CONTRACT, "Wartungsvertrag", language=("de", "DE"), numbered=True)
     for suffix in _FORMATS:
         # Writer's HTML has comments as comments of HTML, its PDF and EPUB have none.
