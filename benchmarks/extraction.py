@@ -1,4 +1,4 @@
-"""What readers find in files, and in what time: ``python -m benchmarks.extraction [FOLDER] [--peers NAMES] [--out FILE]``.
+"""What readers find in files, and in what time: ``python -m benchmarks.extraction [FOLDER] [--out FILE]``.
 
 Each library reads each file of the folder that it knows, in a process of its own, file by file in turns. Its text is
 compared with the truth beside the file (``NAME.truth.txt``, see ``benchmarks/lib/text_truth.py``). Without a folder,
@@ -25,7 +25,7 @@ from benchmarks.lib.text_truth import Truth, read_folder
 
 CORPUS = Path(__file__).parents[1] / "tests" / "corpus" / "files"
 START_SECONDS, FILE_SECONDS = 60.0, 150.0
-_HEAD = "| kind | files | reader | read | recall | precision | order | rows | ms per file |\n|---|---|---|---|---|---|---|---|---|"
+_COLUMNS = ("kind", "files", "reader", "read", "recall", "precision", "order", "rows", "ms per file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,8 @@ def measure(
     truths: Mapping[Path, Truth], peers: Sequence[Peer], repetitions: int = 1
 ) -> tuple[list[Result], list[str]]:
     """Read each file with each peer that knows its suffix, in turns; also return why peers are left out."""
-    results, left_out = [], []
+    results: list[Result] = []
+    left_out: list[str] = []
     with ExitStack() as stack:
         readers: dict[str, _Reader] = {}
         for peer in peers:
@@ -84,9 +85,8 @@ def measure(
             else:
                 readers[peer.name] = reader
         for path, truth in truths.items():
-            for peer in peers:
-                if peer.name in readers and path.suffix.lower() in peer.suffixes:
-                    results.append(_measure_file(readers[peer.name], path, truth, repetitions))
+            able = [peer for peer in peers if peer.name in readers and path.suffix.lower() in peer.suffixes]
+            results += [_measure_file(readers[peer.name], path, truth, repetitions) for peer in able]
     return results, left_out
 
 
@@ -160,7 +160,7 @@ def table(results: Iterable[Result]) -> str:
     for result in results:
         groups[result.kind, result.reader].append(result)
     order = [peer.name for peer in PEERS]
-    lines = [_HEAD]
+    lines = [f"| {' | '.join(_COLUMNS)} |", "|---" * len(_COLUMNS) + "|"]
     for kind, reader in sorted(groups, key=lambda key: (key[0], order.index(key[1]))):
         found = groups[kind, reader]
         rows = [result.scores.rows for result in found if result.scores.rows is not None]

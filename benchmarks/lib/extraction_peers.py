@@ -140,10 +140,10 @@ def _xberg() -> ReadText:
     return read
 
 
-_ALL = frozenset(
-    ".pdf .docx .odt .rtf .doc .xlsx .xls .ods .pptx .odp .html .mhtml .epub .eml .mbox .xml .csv .tsv .txt .md .rst "
-    ".ipynb .msg .ppt .htm .json".split()
-)
+_ALL = frozenset({
+    ".csv", ".doc", ".docx", ".eml", ".epub", ".htm", ".html", ".ipynb", ".json", ".mbox", ".md", ".mhtml", ".msg",
+    ".odp", ".ods", ".odt", ".pdf", ".ppt", ".pptx", ".rst", ".rtf", ".tsv", ".txt", ".xls", ".xlsx", ".xml",
+})  # fmt: skip
 PEERS = (
     Peer("ours", "rag_pipeline", _ALL, _ours),
     Peer("pdfium", "pypdfium2", frozenset({".pdf"}), _pdfium),

@@ -123,7 +123,7 @@ def words(text: str) -> list[str]:
         elif word:
             found.append(word)
             word = ""
-    return found + [word] if word else found
+    return [*found, word] if word else found
 
 
 def _is_spaceless(character: str) -> bool:

@@ -119,10 +119,8 @@ def truth_of(
 
 def _rows(rows: tuple[tuple[str, ...], ...]) -> list[str]:
     head, *body = rows
-    lines = ["head: " + " | ".join(head)]
-    for row in body:
-        lines.append("row: " + " | ".join(" ".join(cell.split()) for cell in row if cell))
-    return lines
+    body_lines = ("row: " + " | ".join(" ".join(cell.split()) for cell in row if cell) for row in body)
+    return ["head: " + " | ".join(head), *body_lines]
 
 
 def accepted(blocks: Iterable[Block]) -> tuple[Block, ...]:

@@ -61,14 +61,14 @@ def make() -> None:
             )
     _save_damaged(program)
     for language, label, charset in _LABELLED:
-        title, paragraphs = _TITLES[language], LANGUAGES[language]
-        body = "".join(f"<p>{text}</p>\n" for text in paragraphs)
+        title, texts = _TITLES[language], LANGUAGES[language]
+        body = "".join(f"<p>{text}</p>\n" for text in texts)
         page = f'<html><head><meta charset="{label}">\n<title>{title}</title></head><body>\n{body}</body></html>\n'
-        lines = [f"may: {title}", *paragraphs]
+        lines = [f"may: {title}", *texts]
         _save(page, charset, f"page-{language}-{label}.html", lines, program)
-        items = "".join(f"  <note>{text}</note>\n" for text in paragraphs)
+        items = "".join(f"  <note>{text}</note>\n" for text in texts)
         xml = f'<?xml version="1.0" encoding="{label}"?>\n<notes>\n{items}</notes>\n'
-        _save(xml, charset, f"notes-{language}-{label}.xml", ["may: notes note", *paragraphs], program)
+        _save(xml, charset, f"notes-{language}-{label}.xml", ["may: notes note", *texts], program)
 
 
 def _within(text: str, charset: str) -> str:

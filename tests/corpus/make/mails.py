@@ -123,7 +123,7 @@ def _languages() -> None:
         mail = MIMEMultipart("mixed", policy=compat32)
         mail["From"], mail["To"] = "ann@example.org", "omar@example.org"
         mail["Date"] = "Fri, 01 Mar 2024 09:30:00 +0100"
-        mail["Subject"] = Header(subject, charset)  # folded and encoded word by word
+        mail["Subject"] = Header(subject, charset).encode()  # folded and encoded word by word
         mail.attach(MIMEText(text, "plain", charset))
         _save(f"mail-{language}-{charset}.eml", mail.as_bytes(), [f"anywhere: {subject}", text])
 

@@ -49,7 +49,7 @@ The efficiency is given by the manufacturer as seventy-one percent.
 """
 _FORMATS = {
     "docx": (), "odt": (), "rtf": ("-s",), "epub": (), "html": ("-s",), "ipynb": (), "pptx": ("--slide-level=1",),
-    "md": ("-t", "gfm", "-s"), "rst": ("-s",), "xml": ("-t", "docbook5", "-s"), 
+    "md": ("-t", "gfm", "-s"), "rst": ("-s",), "xml": ("-t", "docbook5", "-s"),
 }  # fmt: skip
 _NUMBERS_SHOWN = ("docx", "odt", "rtf", "html", "md", "ipynb", "rst")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, time
+from datetime import date, time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,9 +16,9 @@ from tests.corpus.make.programs import FILES, convert, libreoffice_version, writ
 _YEARS = ("Country", "2021", "2022", "2023")
 _GROWTH = (("Norway", 510, 530, 544), ("Österreich", 420, 415, 431), ("Česko", 388, 392, 405))
 _STAFF = (
-    ("Anna Kowalska", "00417", datetime(2021, 3, 1), 3200),
-    ("Bülent Şahin", "00933", datetime(2019, 11, 15), 4100),
-    ("Χρήστος Παππάς", "01208", datetime(2023, 6, 30), 2950),
+    ("Anna Kowalska", "00417", date(2021, 3, 1), 3200),
+    ("Bülent Şahin", "00933", date(2019, 11, 15), 4100),
+    ("Χρήστος Παππάς", "01208", date(2023, 6, 30), 2950),
 )
 _BUDGET = [
     "# sheet Growth: years are labels",
