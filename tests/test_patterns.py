@@ -112,6 +112,39 @@ ATTACKS: dict[str, list[Attack]] = {
     "rag_pipeline.ingest.extract.readers.html_text:_SPACE": _attacks("sub", " ", "a ", "\t\n"),
     "rag_pipeline.ingest.extract.readers.mail:_BYTE_COUNT": _attacks("match", "1", " ", begin="1"),
     "rag_pipeline.ingest.extract.readers.mail:_QUOTED_FROM": _attacks("sub", ">", "\n>", "\n>From "),
+    "rag_pipeline.ingest.extract.readers.pdf.characters:_ONE_LETTER": _attacks("findall", "a", " ", "a ", " a"),
+    "rag_pipeline.ingest.extract.readers.pdf.characters:_SURROGATE": _attacks("search", "a"),
+    "rag_pipeline.ingest.extract.readers.pdf.characters:_WORD": _attacks("finditer", "a", " ", "a "),
+    "rag_pipeline.ingest.extract.readers.pdf.headings:_NOT_IN_TITLES": _attacks("sub", "_", " ", "a "),
+    "rag_pipeline.ingest.extract.readers.pdf.hyphens:_BROKEN": _attacks(
+        "search", "a", " ", "a-", " a-", "(", begin=" ", end="!"
+    ),
+    "rag_pipeline.ingest.extract.readers.pdf.hyphens:_START": _attacks("match", "a"),
+    "rag_pipeline.ingest.extract.readers.pdf.hyphens:_WORD": _attacks("findall", "a", "-", "a-", "a--"),
+    "rag_pipeline.ingest.extract.readers.pdf.legibility:_CJK": _attacks("findall", "a", "漢"),
+    "rag_pipeline.ingest.extract.readers.pdf.legibility:_COMMON": _attacks("findall", "a", "."),
+    "rag_pipeline.ingest.extract.readers.pdf.legibility:_CONTROL": _attacks("findall", "a", "\x02"),
+    "rag_pipeline.ingest.extract.readers.pdf.legibility:_GLYPH_NAME": _attacks(
+        "findall", "/", "/a", "/a1", "a", "1", begin="/a1"
+    ),
+    "rag_pipeline.ingest.extract.readers.pdf.legibility:_LATIN": _attacks("findall", "a", "漢"),
+    "rag_pipeline.ingest.extract.readers.pdf.legibility:_MIXED_WORD": _attacks(
+        "search", "1", "a1", "aB", "a", "aB1", begin="a"
+    ),
+    "rag_pipeline.ingest.extract.readers.pdf.legibility:_WORD": _attacks("findall", "a", " ", "a "),
+    "rag_pipeline.ingest.extract.readers.pdf.page_text:_NOT_SIMPLE": _attacks("search", "a"),
+    "rag_pipeline.ingest.extract.readers.pdf.page_text:_TOKEN": _attacks(
+        "finditer", "a", "\r\n", "\ufffe", "a\ufffe", " "
+    ),
+    "rag_pipeline.ingest.extract.readers.pdf.right_to_left:_HAS_RTL": _attacks("findall", "a", "ש"),
+    "rag_pipeline.ingest.extract.readers.pdf.right_to_left:_LTR_RUN": [
+        *_attacks("sub", "a", ".", "a.", "a ש", "1", "1.", "1%", "a1", "a שa"),
+        *_attacks("sub", ".", begin="a", end="ש"),
+    ],
+    "rag_pipeline.ingest.extract.readers.pdf.right_to_left:_RTL_RUN": [
+        *_attacks("sub", "ש", ".", "ש.", "שa", "ש a"),
+        *_attacks("sub", ".", begin="ש", end="a"),
+    ],
     "rag_pipeline.ingest.extract.readers.table:_SEP_LINE": _attacks("match", "sep=", '"'),
     "rag_pipeline.ingest.extract.readers.xml:_DECLARED": _attacks(
         "match", " ", "encoding", "encoding=", "a", begin="<?xml"

@@ -23,7 +23,7 @@ def test_on_the_path_folders_of_libraries_are_readable_and_projects_are_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project, vendored, installed, packed = (tmp_path / n for n in ("project", "vendored", "site-packages", "a.zip"))
-    for folder in (project, vendored / "pypdf", installed):
+    for folder in (project, vendored / "pypdfium2", installed):
         folder.mkdir(parents=True)
     (project / ".env").write_text("TOKEN=secret")
     packed.touch()

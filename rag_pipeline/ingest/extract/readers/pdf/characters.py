@@ -36,7 +36,7 @@ class Characters:
         self.count = max(0, pdfium.FPDFText_CountChars(page))
         self.text = self._read()
         self.undecoded = 0
-        if any(self._is_undecoded(match.start()) for match in re.finditer(r"\S+", self.text)):
+        if any(self._is_undecoded(match.start()) for match in _WORD.finditer(self.text)):
             self._mark_undecoded()
         if len(_ONE_LETTER.findall(self.text)) > _MAX_ONE_LETTER_SHARE * self.text.count(" "):
             self._remove_false_spaces()
