@@ -154,6 +154,8 @@ class Sheet(XmlHandler):
             return show_number(value, self._format(), self._context.from_1904)
         if self._type in ("str", "inlineStr"):
             return decode_escapes(value)
+        if self._type == "d":
+            return value.replace("T", " ")
         return value
 
     def _format(self) -> NumberFormat:

@@ -138,10 +138,9 @@ class FlowWriter:
 
     def start_row(self) -> None:
         """Start a row."""
+        self.end_row()  # one that was not ended
         if self._tables and self._kinds[-1] == "table":
-            table = self._tables[-1]
-            table.cells, table.below = [], []
-            table.is_deleted = table.is_layout = False
+            self._tables[-1].is_deleted = self._tables[-1].is_layout = False
 
     def delete_row(self) -> None:
         """Leave the current row out."""
@@ -180,7 +179,7 @@ class FlowWriter:
             else:
                 lines = [" | ".join(" ".join(cell.split()) for cell in cells).strip(" |")]
             self._put_row([line for line in [*lines, *table.below] if line.strip()])
-            table.last = table.cells
+            table.last = table.cells or table.last
         table.cells, table.below = [], []
 
     def _put_row(self, lines: list[str]) -> None:
@@ -190,6 +189,7 @@ class FlowWriter:
 
     def end_table(self) -> None:
         """End the table."""
+        self.end_row()
         if self._kinds and self._kinds[-1] == "deep table":
             self._kinds.pop()
         elif self._kinds and self._kinds[-1] == "table":

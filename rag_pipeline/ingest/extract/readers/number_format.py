@@ -96,7 +96,7 @@ def _tokens(kind: str, text: str) -> list[Token]:
         case "quoted" | "escaped" | "other":
             return [Token("text", text)]
         case "pad":  # white space as wide as a character, or to the width of the column
-            return [Token("text", " ")] if text[0] == "*" else []
+            return []
         case "bracket":
             if _ELAPSED.match(text):
                 return [Token("elapsed", text.lower())]

@@ -102,7 +102,7 @@ def _show_decimal(value: Decimal, section: FormatSection) -> str:
     point = next((at for at, token in enumerate(tokens) if token.kind == "sign" and token.text == "."), len(tokens))
     power = next((at for at, token in enumerate(tokens) if token.kind == "power"), len(tokens))
     first_end = min(point, power)
-    grouped, scale = _commas(tokens[:first_end])
+    grouped, scale = _commas(tokens[:power], first_end)
     value = value.scaleb(-3 * scale)
     decimals = [token.text for token in tokens[point:power] if token.kind == "digit"][:_MAX_DECIMALS]
     exponent = 0
@@ -130,13 +130,13 @@ def _exponent(value: Decimal, whole: int, decimals: int) -> int:
     return exponent
 
 
-def _commas(tokens: tuple[Token, ...]) -> tuple[bool, int]:
-    """Return whether digits are grouped by thousands, and by how many thousands the number is divided."""
+def _commas(tokens: tuple[Token, ...], point: int) -> tuple[bool, int]:
+    """Return whether digits before the point are grouped, and how often the number is divided by a thousand."""
     places = [at for at, token in enumerate(tokens) if token.kind == "digit"]
     if not places:
         return False, 0
     commas = [at for at, token in enumerate(tokens) if token.kind == "sign" and token.text == ","]
-    return any(places[0] < at < places[-1] for at in commas), sum(at > places[-1] for at in commas)
+    return any(places[0] < at < min(places[-1], point) for at in commas), sum(at > places[-1] for at in commas)
 
 
 def _fill(tokens: tuple[Token, ...], digits: str, *, grouped: bool) -> str:

@@ -68,8 +68,9 @@ class _Object(XmlHandler):
         if not with_values:
             lines.append(" | ".join(filter(None, names)))
         for row in self.rows[1:_MAX_ROWS] if with_values else ():
-            labelled = [f"{name}: {cell}" if name and cell else cell for name, cell in zip(names, row, strict=False)]
-            lines.append(" | ".join(cell for cell in labelled if cell and cell != "NaN"))
+            cells = [f"{name}: {cell}" if name else cell for name, cell in zip(names, row, strict=False)
+                     if cell and cell != "NaN"]  # fmt: skip
+            lines.append(" | ".join(cells))
         return [line for line in [*lines, " ".join("".join(self.formula).split())] if line]
 
 

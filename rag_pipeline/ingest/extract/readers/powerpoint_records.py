@@ -11,6 +11,7 @@ from rag_pipeline.errors import CorruptFileError
 _MAX_EDITS = 10_000
 _MAX_OBJECTS = 1_000_000
 _USER_EDIT, _PERSIST_DIRECTORY = 4085, 6002
+_TAG_DATA = 5003  # holds records, such as comments, although its head does not say so
 _ENCRYPTED_TOKEN = 0xF3D1C4DF
 
 
@@ -37,7 +38,7 @@ class RecordStream:
         if place < 0 or place + 8 > end:
             return None
         head, kind, size = struct.unpack_from("<HHI", self.data, place)
-        return Record(kind, head >> 4, place + 8, min(place + 8 + size, end), head & 15 == 15)
+        return Record(kind, head >> 4, place + 8, min(place + 8 + size, end), head & 15 == 15 or kind == _TAG_DATA)
 
     def children(self, parent: Record) -> Iterator[Record]:
         """Yield the records in a container."""

@@ -123,6 +123,8 @@ class SheetWriter:
             if not self._lines:
                 self._first = number
             self._last = number
+            if line.lacks_labels:
+                self._writer.warn("unlabelled_rows", "rows without labels: no header was found")
             self._put(mark + line.text)
             for note in self._notes.pop(line.number, ()):
                 self._put(note)

@@ -1,17 +1,21 @@
-"""OpenDocument files."""
+"""OpenDocument files: their parts."""
 
 from __future__ import annotations
 
 import pytest
 
 from rag_pipeline.errors import EncryptedFileError
-from tests.ingest.extract.makers import make_zip, read
+from rag_pipeline.ingest.extract.read_options import ReadOptions
+from tests.ingest.extract.makers import make_zip, read, read_metadata, read_text, warnings
 
-NAMESPACES = 'xmlns:text="urn:t" xmlns:table="urn:b" xmlns:draw="urn:d" xmlns:office="urn:o"'
+NAMESPACES = (
+    'xmlns:text="urn:t" xmlns:table="urn:b" xmlns:draw="urn:d" xmlns:office="urn:o" xmlns:style="urn:s" '
+    'xmlns:svg="urn:v" xmlns:presentation="urn:p" xmlns:xlink="urn:x" xmlns:dc="urn:c"'
+)
 
 
-def make(kind: str, body: str, **parts: str) -> bytes:
-    content = f"<office:body {NAMESPACES}>{body}</office:body>"
+def make(kind: str, body: str, styles: str = "", **parts: str) -> bytes:
+    content = f"<office:document-content {NAMESPACES}>{styles}<office:body>{body}</office:body></office:document-content>"
     return make_zip({"mimetype": f"application/vnd.oasis.opendocument.{kind}", "content.xml": content, **parts})
 
 
@@ -22,27 +26,29 @@ def test_text_is_read_under_its_headings() -> None:
         "<table:table><table:table-row><table:table-cell><text:p>l</text:p></table:table-cell><table:table-cell>"
         "<text:p>r</text:p></table:table-cell></table:table-row></table:table>"
     )
-    assert read(make("text", body)) == [("One", "One\na  b\tc\nl | r")]
+    assert read(make("text", body)) == [("One", "One\na  b\tc\nComment: x\nl | r")]
+    assert "x" not in read_text(make("text", body), options=ReadOptions(comments=False))
 
 
-def test_a_sheet_padded_to_its_edge_is_read() -> None:
-    cell = "<table:table-cell{}><text:p>{}</text:p></table:table-cell>"
-    filler = '<table:table-cell table:number-columns-repeated="16384"/>'
-    row = "<table:table-row{}>{}</table:table-row>"
-    body = (
-        '<table:table table:name="Budget">'
-        + row.format("", cell.format("", "Name") + cell.format("", "Days") + filler)
-        + row.format(' table:number-rows-repeated="1000"', filler)
-        + row.format("", cell.format("", "Holm") + cell.format(' table:number-columns-repeated="2"', "27"))
-        + row.format(' table:number-rows-repeated="1048576"', filler)
-        + "</table:table>"
-    )
-    assert read(make("spreadsheet", body)) == [("sheet Budget, rows 1-1002", "Name | Days\nName: Holm | Days: 27 | 27")]
+def test_headers_and_footers_follow_once() -> None:
+    page = "<style:header><text:p>ACME</text:p></style:header><style:footer><text:p>ACME</text:p></style:footer>"
+    styles = f"<office:document-styles {NAMESPACES}><style:header-style/>{page}</office:document-styles>"
+    data = make("text", "<text:p>Body</text:p>", **{"styles.xml": styles})
+    assert read(data) == [("", "Body"), ("headers and footers", "ACME")]
 
 
-def test_slides_are_read() -> None:
-    body = "<draw:page><text:p>one</text:p></draw:page><draw:page><text:p>two</text:p></draw:page>"
-    assert read(make("presentation", body)) == [("slide 1", "one"), ("slide 2", "two")]
+def test_metadata_and_damaged_parts() -> None:
+    meta = f"<m {NAMESPACES}><dc:title>Rules</dc:title><dc:creator>Ann</dc:creator></m>"
+    data = make("text", "<text:p>Body</text:p>", **{"meta.xml": meta, "styles.xml": "<a>"})
+    assert read_metadata(data) == {"title": "Rules", "author": "Ann"}
+    assert [message.partition(":")[0] for message in warnings(data)] == ["its styles are damaged"]
+    assert read_text(data) == "Body"
+
+
+def test_pages_of_drawings_are_read() -> None:
+    assert read(make("graphics", "<draw:page><draw:rect><text:p>box</text:p></draw:rect></draw:page>")) == [
+        ("page 1", "box")
+    ]
 
 
 def test_an_encrypted_file_is_an_error() -> None:
