@@ -130,12 +130,14 @@ class FileReports:
         if arguments.flag("success", success):
             if error is not None:
                 arguments.refuse("error", ValueError("error goes with success=False only"))
-            file = FileRecord(
-                name,
-                known_id,
-                warnings=() if warnings is None else arguments.warnings(warnings),
-                quality=None if quality is None else arguments.quality(quality),
-            )
+            file = FileRecord(name, known_id)
+            if warnings is not None or quality is not None:
+                file = FileRecord(
+                    name,
+                    known_id,
+                    warnings=() if warnings is None else arguments.warnings(warnings),
+                    quality=None if quality is None else arguments.quality(quality),
+                )
             known = self._core.end(file, PROCESSED, copied, size)
         else:
             for key in [key for key, value in (("warnings", warnings), ("quality", quality)) if value]:

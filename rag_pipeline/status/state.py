@@ -61,7 +61,7 @@ class PipelineState:
         }
         self.own: Json = {}
         self.totals = FileTotals()
-        self.attempts = FileTotals()  # of this process
+        self.attempts = [0] * WARNED  # of this process, by outcome; WARNED are not in PROCESSED
         self.files = FilesInFlight()
         self.recent: list[FileList] = [()] * len(MOST)
         self.outcomes = OutcomeTable()
@@ -103,8 +103,12 @@ class PipelineState:
             files_per_minute=rate,
             eta_seconds=eta,
             own=self.own,
-            attempts=self.attempts,
+            attempts=self._attempt_totals(),
         )
+
+    def _attempt_totals(self) -> FileTotals:
+        processed, failed, skipped, deleted, warned = self.attempts
+        return FileTotals(processed + warned, failed, skipped, deleted, warned)
 
     def _derived_status(self) -> str:
         if len(self.files):
@@ -292,8 +296,8 @@ class PipelineState:
         event = self._event(
             _EVENT_NAMES[outcome], self.seq + 1 + len(before), _new_tuple(FileBody, (record, totals)), now
         )
-        attempts = self.attempts.moved(0, counted)
-        args = (key, flight, ended_as, former, outcome, counted, totals, listed, attempts, measured, now.mono, event)
+        attempt = self.attempts[counted - 1] + 1
+        args = (key, flight, ended_as, former, outcome, counted, totals, listed, attempt, measured, now.mono, event)
         mutation = Mutation(now, self._apply_end, args, (*before, event) if before else (event,))
         mutation.known = flight is not None
         return mutation
@@ -332,7 +336,7 @@ class PipelineState:
         counted: int,
         totals: FileTotals,
         listed: FileList,
-        attempts: FileTotals,
+        attempt: int,
         measured: tuple[Measured, ...],
         mono: float,
         event: PipelineEvent,
@@ -353,7 +357,7 @@ class PipelineState:
         self.recent[outcome] = listed
         self.outcomes.set(ended_as, counted)
         self.totals = totals
-        self.attempts = attempts
+        self.attempts[counted - 1] = attempt
         if self.seq != event.seq:  # else this is a repetition, and it is counted already
             self.throughput.ended(mono, len(self.files), worked=outcome <= FAILED)
         self._number(event)

@@ -341,9 +341,9 @@ def test_a_file_with_warnings_counts_until_it_completes_without() -> None:
     event = state.complete(warned, None, at(2))
     assert file_of(event).warnings == warned.warnings
     assert file_of(event).quality == {"pages": 1}
-    assert state.totals == state.attempts == (1, 0, 0, 0, 1)
+    assert state.totals == state.body(at(2)).attempts == (1, 0, 0, 0, 1)
     state.complete(warned, None, at(3))
-    assert (state.totals, state.attempts) == ((1, 0, 0, 0, 1), (2, 0, 0, 0, 2))
+    assert (state.totals, state.body(at(3)).attempts) == ((1, 0, 0, 0, 1), (2, 0, 0, 0, 2))
     assert [listed.id for listed in state.body(at(3)).files_completed] == ["1"]
     state.start_file(file, at(4))
     assert (state.totals, state.body(at(4)).files_completed) == ((0, 0, 0, 0, 0), ())

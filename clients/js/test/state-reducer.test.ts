@@ -23,6 +23,11 @@ const call = fc.oneof(
     fc.record({ file_id: id }),
   ),
   fc.tuple(fc.constant("complete_file"), fc.tuple(name, fc.boolean()), fc.record({ file_id: id, result: json })),
+  fc.tuple(
+    fc.constant("complete_file"),
+    fc.tuple(name),
+    fc.record({ file_id: id, warnings: fc.constantFrom([], ["odd"]), quality: fc.constant({ pages: 3 }) }),
+  ),
   fc.tuple(fc.constant("skip_file"), fc.tuple(name, fc.constant("why")), fc.record({ file_id: id })),
   fc.tuple(fc.constant("delete_file"), fc.tuple(name), fc.record({ file_id: id })),
   fc.tuple(
