@@ -2,8 +2,8 @@
 
 Arguments: state folder, number of files, number of workers. To store a file is to create it in the folder ``stored``,
 which fails if it exists; then it is reported as completed, then noted as done. A restart continues with the files that
-are not done or that clients know as interrupted: a kill can come before an event is in the journal. Prints the ports. The
-file ``finished`` exists once this process has done all and said so.
+are not done or that clients know as interrupted: a kill can come before an event is in the journal. Prints the ports.
+Creates the file ``finished`` after the last report.
 """
 
 from __future__ import annotations
