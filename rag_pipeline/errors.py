@@ -148,9 +148,13 @@ class TextRefusedError(EmbeddingError):
 
 
 class ResourceError(RagPipelineError, RuntimeError):
-    """This machine is short of memory, threads, file descriptors or disk space."""
+    """This machine is short of memory, threads, file descriptors or disk space.
+
+    ``may_be_of_file`` is False for a shortage that no single file causes, such as one of threads.
+    """
 
     retryable = True
+    may_be_of_file: bool = True
 
 
 class StoreError(RagPipelineError, RuntimeError):

@@ -28,6 +28,7 @@ EMBEDDING_DEPENDENCY, STORE_DEPENDENCY, MACHINE_DEPENDENCY = "embedding", "store
 _SKIPPED = (UnsupportedFileTypeError, EmptyFileError, SkippedError)
 # The machine is short of something; that is not the fault of the file in work.
 _SHORTAGES = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
+_SHORTAGES_OF_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.ENOMEM})
 # Only a person can mend these; all other errors of the file system may pass.
 _LASTING = frozenset({errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG, errno.EISDIR})
 
@@ -141,7 +142,11 @@ def dependency_failure(error: Exception, name: str, stage: str) -> DependencyFai
     shortage = _shortage(error)
     if shortage is None:
         return None
-    return DependencyFailure(MACHINE_DEPENDENCY, ResourceError(f"{stage} {name}: {shortage}"))
+    resource_error = ResourceError(f"{stage} {name}: {shortage}")
+    resource_error.may_be_of_file = isinstance(error, MemoryError) or (
+        isinstance(error, OSError) and error.errno in _SHORTAGES_OF_SPACE
+    )
+    return DependencyFailure(MACHINE_DEPENDENCY, resource_error)
 
 
 def _shortage(error: Exception) -> str | None:

@@ -3,6 +3,7 @@
 Arguments: state folder, number of files, number of workers. To store a file is to create it in the folder ``stored``,
 which fails if it exists; then it is reported as completed, then noted as done. A restart continues with the files that
 are not done or that clients know as interrupted: a kill can come before an event is in the journal. Prints the ports.
+Creates the file ``finished`` after the last report.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from rag_pipeline import PipelineStatus, start_status_server
 
 STATE, COUNT, WORKERS = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 WORK_SECONDS = 0.003
-STORED, DONE = STATE / "stored", STATE / "done"
+STORED, DONE, FINISHED = STATE / "stored", STATE / "done", STATE / "finished"
 
 _pause = threading.Event()
 
@@ -36,6 +37,7 @@ def main() -> None:
     """Work, and serve until the end of input."""
     for folder in (STORED, DONE):
         folder.mkdir(parents=True, exist_ok=True)
+    FINISHED.unlink(missing_ok=True)
     status = PipelineStatus("local_files", "killed")
     with start_status_server(0, host="127.0.0.1", pipelines=[status], state_dir=STATE) as server:
         print(server.socket_port, server.http_port, flush=True)
@@ -49,6 +51,7 @@ def main() -> None:
         for thread in threads:
             thread.join()
         status.update(status="idle")
+        FINISHED.touch()
         sys.stdin.read()
 
 

@@ -89,3 +89,19 @@ def test_an_error_of_the_file_system_names_the_file() -> None:
 def test_a_dependency_is_blamed_only_for_its_own_errors(error: Exception, dependency: str | None) -> None:
     failure = dependency_failure(error, "a.pdf", "embedding")
     assert (failure and failure.dependency) == dependency
+
+
+@pytest.mark.parametrize(
+    ("error", "may_be"),
+    [
+        (MemoryError(), True),
+        (os_error(errno.ENOSPC), True),
+        (os_error(errno.EMFILE), False),
+        (RuntimeError("can't start new thread"), False),
+    ],
+)
+def test_a_file_can_cause_a_shortage_of_space_but_not_of_threads(error: Exception, may_be: bool) -> None:
+    failure = dependency_failure(error, "a.pdf", "embedding")
+    assert failure is not None
+    assert isinstance(failure.error, ResourceError)
+    assert failure.error.may_be_of_file is may_be

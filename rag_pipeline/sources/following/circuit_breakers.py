@@ -67,11 +67,14 @@ class CircuitBreakers:
         self._breakers: dict[str, _Breaker] = {}
         self._trial: str | None = None  # the id of the file that tries; empty until its job begins
 
-    def trip(self, dependency: str, error: Exception, file_id: str) -> bool:
-        """Record that a dependency failed during the work on a file; return True if the file is to blame instead."""
+    def trip(self, dependency: str, error: Exception, file_id: str, *, may_blame: bool = True) -> bool:
+        """Record that a dependency failed during the work on a file; return True if the file is to blame instead.
+
+        With ``may_blame=False`` the file is never to blame.
+        """
         with self._lock:
             breaker = self._breakers.setdefault(dependency, _Breaker())
-            if breaker.blames(file_id):
+            if may_blame and breaker.blames(file_id):
                 return True
             now = self._clock()
             if breaker.error is None or now >= breaker.due:  # otherwise it is open: this is a late failure

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from rag_pipeline.common import logs
-from rag_pipeline.errors import StateError, StoreError
+from rag_pipeline.errors import ResourceError, StateError, StoreError
 from rag_pipeline.sources.following.bulk_changes import LEDGER_DEPENDENCY, BulkChanges, ReuseBatch
 from rag_pipeline.sources.following.circuit_breakers import CircuitBreakers
 from rag_pipeline.sources.following.content_owners import ContentOwners
@@ -91,7 +91,7 @@ class JobRunner:
         except StateError as error:
             if not error.retryable:
                 raise
-            self._breakers.trip(LEDGER_DEPENDENCY, error, key)  # no file is to blame for a full disk
+            self._breakers.trip(LEDGER_DEPENDENCY, error, key, may_blame=False)  # no file is to blame for a full disk
             batch.finish_all(put_back=True)
         finally:
             batch.finish_all()
@@ -264,7 +264,9 @@ class JobRunner:
 
     def _is_to_blame(self, key: str, failure: DependencyFailure) -> bool:
         """Open the breaker of the dependency; return True if the file is the cause, because others pass."""
-        return self._breakers.trip(failure.dependency, failure.error, key)
+        error = failure.error
+        may_blame = not isinstance(error, ResourceError) or error.may_be_of_file
+        return self._breakers.trip(failure.dependency, error, key, may_blame=may_blame)
 
     # -- outcomes --------------------------------------------------------------------------------------------------
 

@@ -97,6 +97,12 @@ def test_a_file_is_to_blame_if_others_pass_in_between(breakers: CircuitBreakers)
     assert blamed == [False] * (BLAME_AFTER - 1) + [True]
 
 
+def test_a_file_that_may_not_be_the_cause_is_never_to_blame(breakers: CircuitBreakers) -> None:
+    for _ in range(10):
+        assert not breakers.trip("machine", DOWN, "a", may_blame=False)
+        breakers.succeeded("machine", "b")
+
+
 def test_no_file_is_to_blame_while_nothing_passes(breakers: CircuitBreakers) -> None:
     assert not any(breakers.trip("embedding", DOWN, file_id) for _ in range(50) for file_id in "ab")
 
