@@ -14,11 +14,13 @@ MODULES = (
     "cryptography",
     "lancedb",
     "numpy",
+    "olefile",
     "pyarrow",
     "pypdf",
     "safetensors",
     "threadpoolctl",
     "tokenizers",
+    "xlrd",
 )
 MODEL_VERSION = "0.1.0"
 _WITH_POSTGRES = "ingest,pgvector"
