@@ -172,20 +172,31 @@ ATTACKS: dict[str, list[Attack]] = {
         "search", "</script", "<", "</", "</s", "</script</style", end="x"
     ),
     "rag_pipeline.ingest.extract.html_parser:_SPACE": _attacks("match", " ", "\n\t"),
-    "rag_pipeline.ingest.extract.readers.excel:_COLUMN": _attacks("match", "A", "1", begin="A"),
+    "rag_pipeline.ingest.extract.opc:_WORD": _attacks("sub", "a", "aA", "A"),
+    "rag_pipeline.ingest.extract.readers.excel_parts:_ESCAPE": _attacks("sub", "_x", "_x000A", "_x000A_", "_"),
+    "rag_pipeline.ingest.extract.readers.excel_sheet:_CELL": _attacks("match", "A", "1", begin="A"),
+    "rag_pipeline.ingest.extract.readers.excel_sheet:_MERGED": _attacks(
+        "finditer", "<mergeCell ", "<a:mergeCell ", "ref=", '<mergeCell ref="A1:', "a", begin="<mergeCell "
+    ),
     "rag_pipeline.ingest.extract.readers.html:_DECLARED": [
         *_attacks("search", "<meta ", "<meta", "<meta charset", "<meta charset=", "charset", "a"),
         *_attacks("search", " ", "=", '"', begin="<meta charset="),
         *_attacks("search", " ", begin="<meta charset"),
     ],
-    "rag_pipeline.ingest.extract.readers.numbers:_LITERAL": _attacks(
-        "sub", "[", '"', "[a", "[h", "\\", "_", "]", '["', '"['
+    "rag_pipeline.ingest.extract.readers.html:_SPACE": _attacks("sub", " ", "a ", "\t\n", "\u2003"),
+    "rag_pipeline.ingest.extract.readers.number_format:_CONDITION": _attacks("match", "1", " ", ".", begin="<"),
+    "rag_pipeline.ingest.extract.readers.number_format:_ELAPSED": _attacks("match", "h", "m"),
+    "rag_pipeline.ingest.extract.readers.number_format:_TOKEN": _attacks(
+        "finditer", "[", '"', "[a", "\\", "_", "]", '["', "s.0", "e", "ge", "a/", "0"
     ),
-    "rag_pipeline.ingest.extract.readers.numbers:_OF_DATE": _attacks("search", "0", "#"),
-    "rag_pipeline.ingest.extract.readers.numbers:_OF_TIME": _attacks("search", "0", "#"),
+    "rag_pipeline.ingest.extract.readers.opendocument_body:_LENGTH": _attacks("fullmatch", "1", ".", begin="1."),
     "rag_pipeline.ingest.extract.readers.rtf:_TOKEN": _attacks(
         "match", "\\a", "a", "1", "\\", "\n", "{", "é", begin="\\b-1"
     ),
+    "rag_pipeline.ingest.extract.readers.word_binary:_NOT_SHOWN": _attacks("sub", "a", "\x13"),
+    "rag_pipeline.ingest.extract.readers.word_styles:_HEADING_NAME": _attacks("match", "1", begin="heading 1"),
+    "rag_pipeline.ingest.extract.readers.word_styles:_PLACE": _attacks("sub", "%", "%1", "1"),
+    "rag_pipeline.ingest.extract.readers.table:_NUMBER": _attacks("match", "1", " ", "1 ", ")", begin="-$"),
     "rag_pipeline.ingest.extract.readers.table:_QUOTED": _attacks("sub", '"', '"a', '""', "a", begin='"'),
     "rag_pipeline.ingest.extract.readers.text:_ATX_HEADING": [
         *_attacks("match", " ", "#", " #", "# ", "\t", begin="# a"),
@@ -198,7 +209,6 @@ ATTACKS: dict[str, list[Attack]] = {
         *_attacks("match", "=", "-", " ", "= "),
         *_attacks("match", " ", "\t", begin="=="),
     ],
-    "rag_pipeline.ingest.extract.readers.word:_HEADING_NAME": _attacks("match", "heading ", "1", begin="heading 1"),
     "rag_pipeline.ingest.extract.section_writer:_BLANK_LINES": _attacks("sub", "\n", "\n\n", "\n\n\na"),
     "rag_pipeline.ingest.extract.section_writer:_CONTROL": _attacks("sub", "\x01", "a", "\ufeff"),
     "rag_pipeline.ingest.extract.section_writer:_SURROGATE": _attacks("sub", "\ud800", "é"),

@@ -23,6 +23,7 @@ MODULES = (
     "threadpoolctl",
     "tokenizers",
     "webencodings",
+    "xlrd",
 )
 MODEL_VERSION = "0.1.0"
 _WITH_POSTGRES = "ingest,pgvector"

@@ -41,6 +41,12 @@ def test_a_password_in_the_url_is_refused_and_not_shown() -> None:
     assert "hush" not in str(caught.value)
 
 
+def test_hidden_text_and_comments_are_settings() -> None:
+    assert (IngestSettings.from_env({}).read_hidden, IngestSettings.from_env({}).skip_comments) == (False, False)
+    read = IngestSettings.from_env({"RAG_READ_HIDDEN": "1", "RAG_SKIP_COMMENTS": "1"})
+    assert (read.read_hidden, read.skip_comments) == (True, True)
+
+
 def test_the_url_may_end_in_embeddings() -> None:
     env = {"EMBEDDING_API_URL": "https://x/v1/embeddings/", "EMBEDDING_API_MODEL": "m", "RAG_CHUNK_TOKENS": "800"}
     read = IngestSettings.from_env(env)

@@ -29,15 +29,16 @@ def test_the_real_stages_fit_together(tmp_path: Path) -> None:
             parts.close()
 
 
-def test_the_config_hash_changes_with_the_chunk_settings(tmp_path: Path) -> None:
+def test_the_config_hash_changes_with_the_settings_of_reading_and_chunking(tmp_path: Path) -> None:
     recipes = set()
+    variants = [{}, {"RAG_CHUNK_TOKENS": "200"}, {"RAG_READ_HIDDEN": "1"}, {"RAG_SKIP_COMMENTS": "1"}]
     with endpoint() as api:
-        for tokens in ("254", "200"):
-            settings = IngestSettings.from_env({**api.env, "RAG_CHUNK_TOKENS": tokens})
+        for variant in variants:
+            settings = IngestSettings.from_env({**api.env, **variant})
             parts = build_stages(settings, tmp_path / "store", workers=1, stop=threading.Event())
             recipes.add(parts.config_hash)
             parts.close()
-    assert len(recipes) == 2
+    assert len(recipes) == len(variants)
 
 
 def test_the_error_for_a_missing_library_says_how_to_install_it(

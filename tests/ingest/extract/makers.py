@@ -159,15 +159,6 @@ def make_pdf(pages: int, lines: int = 3, content: bytes | None = None) -> bytes:
     return bytes(data)
 
 
-def make_ole(stream_name: str) -> bytes:
-    """Return the start of an OLE container whose directory has one stream of this name."""
-    header = bytearray(512)
-    header[:8] = bytes.fromhex("d0cf11e0a1b11ae1")
-    struct.pack_into("<H", header, 30, 9)
-    entry = stream_name.encode("utf-16-le").ljust(128, b"\x00")
-    return bytes(header) + entry.ljust(512, b"\x00")
-
-
 def make_ole_file(streams: Mapping[str, bytes]) -> bytes:
     """Return an OLE container of streams, each padded with zeros to a multiple of 512 bytes and at least 4,096."""
     end, free, fat_sector = 0xFFFFFFFE, 0xFFFFFFFF, 0xFFFFFFFD
@@ -193,4 +184,6 @@ def make_ole_file(streams: Mapping[str, bytes]) -> bytes:
 
 def _ole_entry(name: str, kind: int, start: int, size: int, child: int = 0xFFFFFFFF, right: int = 0xFFFFFFFF) -> bytes:
     encoded = name.encode("utf-16-le")
-    return struct.pack("<64sHBBIII16x4x16xIQ", encoded, len(encoded) + 2, kind, 1, 0xFFFFFFFF, right, child, start, size)
+    return struct.pack(
+        "<64sHBBIII16x4x16xIQ", encoded, len(encoded) + 2, kind, 1, 0xFFFFFFFF, right, child, start, size
+    )

@@ -25,7 +25,7 @@ from rag_pipeline.errors import (
 from rag_pipeline.ingest.extract import ExtractionLimits, ProcessExtractor
 from rag_pipeline.ingest.extract.limits import MIB
 from rag_pipeline.ingest.types import Stopped
-from tests.ingest.extract.makers import EXAMPLES, make_docx, make_ole, make_pdf, make_xlsx, make_zip
+from tests.ingest.extract.makers import EXAMPLES, make_docx, make_ole_file, make_pdf, make_xlsx, make_zip
 from tests.support.processes import child_processes, is_alive
 from tests.support.waiting import DEADLINE_SECONDS, wait_until
 
@@ -139,8 +139,8 @@ def test_progress_rises_to_one(extractor: ProcessExtractor, long_pdf: Path) -> N
         ("empty.txt", b"", EmptyFileError, "is empty (0 bytes)"),
         ("blank.md", b" \n\t\n", EmptyFileError, "has no text"),
         ("scan.pdf", make_pdf(2, content=b"0 0 m 9 9 l S"), EmptyFileError, "no text layer; OCR is off"),
-        ("old.doc", make_ole("WordDocument"), UnsupportedFileTypeError, "before 2007"),
-        ("locked.docx", make_ole("EncryptedPackage"), EncryptedFileError, "password"),
+        ("old.pub", make_ole_file({"Quill": b""}), UnsupportedFileTypeError, "a Publisher document"),
+        ("locked.docx", make_ole_file({"EncryptedPackage": b""}), EncryptedFileError, "password"),
         ("picture.txt", (EXAMPLES / "products/logo.png").read_bytes(), UnsupportedFileTypeError, "PNG"),
         ("backup.zip", make_zip({"a.txt": "text"}), UnsupportedFileTypeError, "zip archive"),
         ("backup.tar.gz", b"\x1f\x8b\x08" + bytes(40), UnsupportedFileTypeError, "gzip"),

@@ -6,10 +6,14 @@ import pytest
 
 from rag_pipeline.errors import CorruptFileError, EncryptedFileError, ExtractionError, UnsupportedFileTypeError
 from rag_pipeline.ingest.extract.file_type import recognise
-from tests.ingest.extract.makers import EXAMPLES, input_file, make_docx, make_ole, make_pdf, make_xlsx, make_zip
+from tests.ingest.extract.makers import EXAMPLES, input_file, make_docx, make_ole_file, make_pdf, make_xlsx, make_zip
 
 ODT = make_zip({"mimetype": "application/vnd.oasis.opendocument.text", "content.xml": "<a/>"})
 EPUB = make_zip({"mimetype": "application/epub+zip"})
+
+CONTENT_TYPE = '<Types><Override ContentType="application/vnd.ms-{}.main"/></Types>'
+XLSB = make_zip({"[Content_Types].xml": CONTENT_TYPE.format("excel.sheet.binary.macroEnabled")})
+VISIO = make_zip({"[content_types].xml": CONTENT_TYPE.format("visio.drawing")})
 
 
 @pytest.mark.parametrize(
@@ -21,6 +25,13 @@ EPUB = make_zip({"mimetype": "application/epub+zip"})
         (make_xlsx(""), "a.docx", "excel"),
         (ODT, "a.odt", "opendocument"),
         (EPUB, "book", "epub"),
+        (make_zip({"mimetype": "application/vnd.oasis.opendocument.graphics"}), "a.odg", "opendocument"),
+        (XLSB, "a.xlsb", "excel_xlsb"),
+        (make_ole_file({"WordDocument": b""}), "a.dot", "word_binary"),
+        (make_ole_file({"WORKBOOK": b""}), "a", "excel_binary"),
+        (make_ole_file({"Book": b""}), "a.xlt", "excel_binary"),
+        (bytes.fromhex("0904060000001000") + bytes(20), "old.xls", "excel_binary"),
+        (make_ole_file({"PowerPoint Document": b""}), "a.pps", "powerpoint_binary"),
         (rb"{\rtf1 x}", "a.doc", "rtf"),
         (b"<!-- x --> <!DOCTYPE html><p>", "saved.txt", "html"),
         (b"<html>", "really.docx", "html"),
@@ -50,9 +61,18 @@ def test_a_type_is_recognised(data: bytes, name: str, reader: str) -> None:
         (make_docx("")[:60], "a", UnsupportedFileTypeError, "damaged zip archive"),
         (bytes(100), "a.pptx", CorruptFileError, "named like a PowerPoint presentation"),
         (b"text", "a.pdf", CorruptFileError, "named like a PDF"),
-        (make_ole("EncryptedPackage"), "a.xlsx", EncryptedFileError, "password"),
-        (make_ole("Workbook"), "a.xls", UnsupportedFileTypeError, "before 2007"),
-        (bytes.fromhex("d0cf11e0a1b11ae1"), "a.doc", UnsupportedFileTypeError, "before 2007"),
+        (make_ole_file({"EncryptedPackage": b""}), "a.xlsx", EncryptedFileError, "password"),
+        (make_ole_file({"VisioDocument": b""}), "a.vsd", UnsupportedFileTypeError, "a Visio drawing"),
+        (make_ole_file({"Quill": b""}), "a.pub", UnsupportedFileTypeError, "a Publisher document"),
+        (make_ole_file({"PP40": b""}), "a.ppt", UnsupportedFileTypeError, "before 97"),
+        (make_ole_file({"Unknown": b""}), "a.doc", UnsupportedFileTypeError, "unknown program"),
+        (bytes.fromhex("d0cf11e0a1b11ae1"), "a.doc", CorruptFileError, "a damaged Word 97 document"),
+        (bytes.fromhex("d0cf11e0a1b11ae1"), "a", UnsupportedFileTypeError, "damaged"),
+        (b"\xffWPC" + bytes(20), "a.wpd", UnsupportedFileTypeError, "a WordPerfect document"),
+        (make_zip({"Index/Document.iwa": ""}), "a.pages", UnsupportedFileTypeError, "an Apple Pages document"),
+        (make_zip({"Index/Document.iwa": ""}), "a", UnsupportedFileTypeError, "Pages, Numbers or Keynote"),
+        (VISIO, "a.vsdx", UnsupportedFileTypeError, "a Visio drawing"),
+        (b"text", "a.xls", CorruptFileError, "named like an Excel 97 workbook"),
         (b"\x80\x81\x00\x03" * 50, "a.txt", UnsupportedFileTypeError, "binary data"),
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -28,12 +30,10 @@ def test_a_missing_stream_is_damage() -> None:
 
 @settings(max_examples=60)
 @given(st.integers(0, 1600), st.binary(min_size=1, max_size=8))
-def test_damage_is_named(place: int, junk: bytes) -> None:
+def test_damage_ends_in_damage(place: int, junk: bytes) -> None:
     data = bytearray(DATA)
     data[place : place + len(junk)] = junk
-    try:
+    with suppress(CorruptFileError):  # any other exception is a fault
         container = OleContainer(input_file(bytes(data)))
         container.properties()
         container.read("Other")
-    except CorruptFileError as error:
-        assert str(error).startswith(("its directory", "its stream"))

@@ -10,7 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_pipeline.errors import CorruptFileError
-from rag_pipeline.ingest.extract.opc import Relationship, main_part, parts_of_kind, relationships
+from rag_pipeline.ingest.extract.messages import Warned, WorkerMessage
+from rag_pipeline.ingest.extract.opc import (
+    Relationship,
+    describe,
+    main_part,
+    parts_of_kind,
+    read_part,
+    read_parts,
+    relationships,
+)
+from rag_pipeline.ingest.extract.section_writer import SectionWriter
+from rag_pipeline.ingest.extract.xml_parser import XmlHandler
 from rag_pipeline.ingest.extract.zip_archive import ZipArchive
 from tests.ingest.extract.makers import input_file, make_zip
 
@@ -82,6 +93,31 @@ def test_parts_of_a_kind_keep_their_order() -> None:
 def test_the_relationships_name_the_main_part() -> None:
     xml = relation("docProps/core.xml", "core-properties", "r1") + relation("word/document.xml", "officeDocument", "r2")
     assert main_part(archive(root=xml)) == "word/document.xml"
+
+
+def test_parts_are_found_in_any_case() -> None:
+    files = archive(document=relation("STYLES.xml"), root=relation("styles.xml"))
+    assert relationships(files, "word/document.xml")["r1"].part == "word/STYLES.xml"
+    assert relationships(files, "WORD/document.xml")["r1"].kind == "styles"
+
+
+def test_parts_that_can_be_done_without_are_warned_about() -> None:
+    sent: list[WorkerMessage] = []
+    writer = SectionWriter(sent.append, text_bytes=1000)
+    files = archive(document="<Relationships>")
+    assert not read_part(files, Relationship("notesSlide", "gone.xml"), XmlHandler(), writer)
+    read_parts(files, {"a": Relationship("styles", "word/_rels/document.xml.rels")}, "styles", XmlHandler(), writer)
+    messages = [message for message in sent if isinstance(message, Warned)]
+    assert [message.type for message in messages] == ["missing_part", "damaged_part"]
+    assert messages[0].message == "a part of the kind “notes slide” is missing from the file"
+
+
+def test_properties_describe_the_document() -> None:
+    core = "<core><title> Rules </title><creator>Ann</creator><lastModifiedBy>B</lastModifiedBy></core>"
+    root = f"<R>{relation('core.xml', 'core-properties')}{relation('gone.xml', 'core-properties', 'r2')}</R>"
+    writer = SectionWriter(lambda _: None, text_bytes=1000)
+    describe(ZipArchive(input_file(make_zip({"_rels/.rels": root, "core.xml": core}), "a.docx")), writer)
+    assert writer.metadata == {"title": "Rules", "author": "Ann"}
 
 
 @pytest.mark.parametrize("relations", [{}, {"root": ""}, {"root": relation("docProps/core.xml", "core-properties")}])

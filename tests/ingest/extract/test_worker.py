@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -95,6 +96,17 @@ def test_each_file_has_one_outcome(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     (failed,) = answers(tmp_path / "empty")
     assert failed == Failed("EmptyFileError", "is empty (0 bytes)")
+
+
+def test_the_message_of_a_readers_mistake_has_no_code_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: str) -> NoReturn:
+        raise KeyError("cells")
+
+    monkeypatch.setattr("rag_pipeline.ingest.extract.worker.load_reader", fail)
+    path = tmp_path / "a.txt"
+    path.write_text("words")
+    message = "is damaged: its content is not as its format asks"
+    assert answers(path) == [Failed("CorruptFileError", message, of_content=False)]
 
 
 def test_the_error_of_a_damaged_file_is_one_line(tmp_path: Path) -> None:

@@ -30,6 +30,14 @@ def test_members_are_read() -> None:
         opened.read("x")
 
 
+def test_names_are_resolved_in_any_case_and_encoding() -> None:
+    opened = archive(make_zip({"word\\Document.xml": "a", "/xl/my sheet.xml": "b"}))
+    assert opened.resolve("word/document.xml") == "word/Document.xml"
+    assert opened.resolve("xl/my%20sheet.xml") == "xl/my sheet.xml"
+    assert opened.resolve("missing") == "missing"
+    assert opened.read("word/Document.xml") == b"a"
+
+
 def test_a_declared_bomb_is_refused_before_unpacking() -> None:
     data = with_declared_size(make_zip({"a": "text"}), 3 * 1024 * MIB)
     with pytest.raises(ExtractionLimitError, match="unpacks to 3,221,225,472 bytes"):

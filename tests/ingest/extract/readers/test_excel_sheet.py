@@ -37,7 +37,12 @@ def test_hidden_rows_and_columns_are_left_out_or_marked() -> None:
 
 
 def test_a_cell_over_several_rows_belongs_to_each() -> None:
-    rows = row(1, "Region", "City", "Sales") + row(2, "North", "Oslo", "5") + row(3, "", "Bergen", "4") + row(4, "", "Rome", "9")
+    rows = (
+        row(1, "Region", "City", "Sales")
+        + row(2, "North", "Oslo", "5")
+        + row(3, "", "Bergen", "4")
+        + row(4, "", "Rome", "9")
+    )
     data = make_xlsx(rows, around=("", '<mergeCells><mergeCell ref="A2:A3"/><mergeCell ref="E1:F9"/></mergeCells>'))
     assert read_text(data).splitlines()[1:] == [
         "Region: North | City: Oslo | Sales: 5",

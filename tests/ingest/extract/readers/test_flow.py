@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,7 +18,7 @@ def run(script: str) -> list[str]:
     ``{ }`` row, ``< >`` cell.
     """
     flow = FlowWriter(None)
-    calls = {
+    calls: dict[str, Callable[[], None]] = {
         "/": flow.end_paragraph, "(": flow.start_aside, ")": flow.end_aside, "[": flow.start_table,
         "]": flow.end_table, "{": flow.start_row, "}": flow.end_row, "<": flow.start_cell, ">": flow.end_cell,
     }  # fmt: skip

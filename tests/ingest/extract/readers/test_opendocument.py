@@ -15,7 +15,9 @@ NAMESPACES = (
 
 
 def make(kind: str, body: str, styles: str = "", **parts: str) -> bytes:
-    content = f"<office:document-content {NAMESPACES}>{styles}<office:body>{body}</office:body></office:document-content>"
+    content = (
+        f"<office:document-content {NAMESPACES}>{styles}<office:body>{body}</office:body></office:document-content>"
+    )
     return make_zip({"mimetype": f"application/vnd.oasis.opendocument.{kind}", "content.xml": content, **parts})
 
 

@@ -41,7 +41,10 @@ NOTE = (
             "ab\nbox",
         ),
         (paragraph("a<draw:custom-shape><text:p>shape</text:p></draw:custom-shape>b"), "ab\nshape"),
-        (paragraph("<text:ruby><text:ruby-base>base</text:ruby-base><text:ruby-text>x</text:ruby-text></text:ruby>"), "base"),
+        (
+            paragraph("<text:ruby><text:ruby-base>base</text:ruby-base><text:ruby-text>x</text:ruby-text></text:ruby>"),
+            "base",
+        ),
         (
             table(cell(paragraph("l")) + cell(paragraph("b") + table(cell(paragraph("x")) + cell(paragraph("y"))))),
             "l\nb\nx | y",
@@ -65,7 +68,7 @@ def test_deleted_and_hidden_text_is_left_out_or_marked() -> None:
     styles = '<style:style style:name="H"><style:text-properties text:display="none"/></style:style>'
     body = (
         '<text:tracked-changes><text:changed-region text:id="c"><text:deletion><dc:creator>Ann</dc:creator>'
-        '<text:p>thirty</text:p></text:deletion></text:changed-region></text:tracked-changes><text:p>'
+        "<text:p>thirty</text:p></text:deletion></text:changed-region></text:tracked-changes><text:p>"
         '<text:change text:change-id="c"/>forty<text:span text:style-name="H"> secret</text:span></text:p>'
         '<text:section text:display="none"><text:p>all hidden</text:p></text:section>'
     )
@@ -85,8 +88,9 @@ def test_items_of_lists_and_headings_are_numbered() -> None:
     )
     inner = "<text:list><text:list-item><text:p>red</text:p></text:list-item></text:list>"
     body = (
-        '<text:h text:outline-level="1">Scope</text:h><text:list text:style-name="L"><text:list-item><text:p>Open</text:p>'
-        f"<text:p>wide</text:p>{inner}</text:list-item><text:list-item><text:p>Close</text:p></text:list-item></text:list>"
+        '<text:h text:outline-level="1">Scope</text:h><text:list text:style-name="L"><text:list-item>'
+        f"<text:p>Open</text:p><text:p>wide</text:p>{inner}</text:list-item><text:list-item><text:p>Close</text:p></text:list-item>"
+        "</text:list>"
         '<text:list text:style-name="L" text:continue-numbering="true"><text:list-item><text:p>Go on</text:p>'
         '</text:list-item><text:list-item text:start-value="9"><text:p>Nine</text:p></text:list-item></text:list>'
         '<text:h text:outline-level="1">Terms</text:h><text:p>end</text:p>'

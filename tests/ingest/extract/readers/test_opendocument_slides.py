@@ -32,7 +32,9 @@ def test_tables_are_rows() -> None:
 
 
 def test_hidden_slides_are_left_out_unless_asked_for() -> None:
-    styles = '<style:style style:name="H"><style:drawing-page-properties presentation:visibility="hidden"/></style:style>'
+    styles = (
+        '<style:style style:name="H"><style:drawing-page-properties presentation:visibility="hidden"/></style:style>'
+    )
     body = f'<draw:page>{frame("one", 1)}</draw:page><draw:page draw:style-name="H">{frame("two", 1)}</draw:page>'
     data = make("presentation", body, styles)
     assert read(data) == [("slide 1", "one")]

@@ -19,7 +19,14 @@ def test_a_style_may_hide_and_inherit_it() -> None:
         '<style name="A"><text-properties display="none"/></style><style name="B" parent-style-name="A"/>'
         '<style name="C" parent-style-name="C"/><style name="D"><table-properties display="false"/></style>'
     )
-    assert [styles.is_hidden(name) for name in ("A", "B", "C", "D", "E", None)] == [True, True, False, True, False, False]
+    assert [styles.is_hidden(name) for name in ("A", "B", "C", "D", "E", None)] == [
+        True,
+        True,
+        False,
+        True,
+        False,
+        False,
+    ]
 
 
 def test_labels_show_several_levels() -> None:
@@ -35,7 +42,9 @@ def test_labels_show_several_levels() -> None:
 
 
 def test_a_list_may_go_on_from_another_by_its_id() -> None:
-    counter = ListCounter(parse('<list-style name="L"><list-level-style-number level="1" num-format="1"/></list-style>'))
+    counter = ListCounter(
+        parse('<list-style name="L"><list-level-style-number level="1" num-format="1"/></list-style>')
+    )
     labels = []
     for attributes in ({"style-name": "L", "id": "x"}, {"style-name": "L"}, {"style-name": "L", "continue-list": "x"}):
         counter.start_list(attributes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from contextlib import suppress
 
 import pytest
 from hypothesis import given, settings
@@ -95,10 +96,8 @@ def test_what_is_not_read_is_named() -> None:
 
 @settings(max_examples=80, deadline=None)
 @given(st.integers(1536, 2600), st.binary(min_size=1, max_size=8))
-def test_damage_is_named(place: int, junk: bytes) -> None:
+def test_damage_ends_in_an_error_of_extraction_at_most(place: int, junk: bytes) -> None:
     data = bytearray(presentation())
     data[place : place + len(junk)] = junk
-    try:
+    with suppress(ExtractionError):  # any other exception is a fault of the reader
         read(bytes(data))
-    except ExtractionError as error:
-        assert str(error)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag_pipeline.errors import ExtractionError
+from rag_pipeline.errors import CorruptFileError, ExtractionError
 from rag_pipeline.ingest.extract.read_options import ReadOptions
 from tests.ingest.extract.makers import read, read_metadata, read_text, warnings
 
@@ -19,8 +20,16 @@ def test_headings_tables_and_notes_are_read() -> None:
     assert read(RULES) == [
         (
             "Berths",
-            "Berths\nShips pay forty euros a day.\nFootnote: Since March, for “Łódź”.\nComment: Ask the board.\n"
-            "Pier | Depth\nNorth | 8 m at low tide",
+            "\n".join(
+                (
+                    "Berths",
+                    "Ships pay forty euros a day.",
+                    "Footnote: Since March, for “Łódź”.",
+                    "Comment: Ask the board.",
+                    "Pier | Depth",
+                    "North | 8 m at low tide",
+                )
+            ),
         ),
         ("Berths › Waste", "Waste\nOil goes to the tank."),
     ]
@@ -36,18 +45,14 @@ def test_options_bring_in_hidden_text_and_leave_out_comments() -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(st.integers(512, len(RULES) - 8), st.binary(min_size=1, max_size=8))
-def test_damage_is_named(place: int, junk: bytes) -> None:
+def test_damage_ends_in_an_error_of_extraction_at_most(place: int, junk: bytes) -> None:
     data = bytearray(RULES)
     data[place : place + len(junk)] = junk
-    try:
+    with suppress(ExtractionError):  # any other exception is a fault of the reader
         read(bytes(data), "a.doc")
-    except ExtractionError as error:
-        assert str(error)
 
 
 @pytest.mark.parametrize("cut", [100, 700, 3000, 9000])
-def test_a_truncated_file_is_damaged_or_short(cut: int) -> None:
-    try:
+def test_a_truncated_file_is_damaged(cut: int) -> None:
+    with pytest.raises(CorruptFileError, match=r"damaged|its stream"):
         read(RULES[:cut], "a.doc")
-    except ExtractionError as error:
-        assert "damaged" in str(error) or "its " in str(error)

@@ -18,6 +18,9 @@ def table(*rows: tuple[str, ...]) -> str:
     return f"<w:tbl>{''.join(f'<w:tr>{row}</w:tr>' for row in cells)}</w:tbl>"
 
 
+FRACTION = "<m:f><m:num><m:r><m:t>a</m:t></m:r></m:num><m:den><m:r><m:t>b</m:t></m:r></m:den></m:f>"
+
+
 @pytest.mark.parametrize(
     ("body", "text"),
     [
@@ -26,11 +29,7 @@ def table(*rows: tuple[str, ...]) -> str:
         (f"<w:p><w:ruby><w:rt>{run('reading')}</w:rt><w:rubyBase>{run('base')}</w:rubyBase></w:ruby></w:p>", "base"),
         (f"<w:p><w:sdt><w:sdtPr/><w:sdtContent>{run('in a control')}</w:sdtContent></w:sdt></w:p>", "in a control"),
         (f"<w:p><w:ins>{run('new')}</w:ins><w:hyperlink>{run(' link')}</w:hyperlink></w:p>", "new link"),
-        (
-            "<w:p><m:oMath xmlns:m='m'><m:f><m:num><m:r><m:t>a</m:t></m:r></m:num><m:den><m:r><m:t>b</m:t></m:r></m:den>"
-            "</m:f></m:oMath></w:p>",
-            "a/b",
-        ),
+        (f"<w:p><m:oMath xmlns:m='m'>{FRACTION}</m:oMath></w:p>", "a/b"),
         (table((paragraph("a"), paragraph("b") + paragraph("c"))), "a | b c"),
         (table((paragraph("l"), table((paragraph("x"), paragraph("y"))), paragraph("r"))), "l\nx | y\nr"),
         (table((paragraph("only") + paragraph("cell"),)), "only\ncell"),
@@ -54,7 +53,7 @@ def test_a_text_box_follows_its_paragraph_and_is_read_once() -> None:
 def test_deleted_moved_and_hidden_text_is_left_out_or_marked() -> None:
     body = (
         f"<w:p><w:del><w:r><w:delText>thirty</w:delText></w:r></w:del>{run('forty')}{run(' secret', '<w:vanish/>')}"
-        f"""{run(' shown', "<w:vanish w:val='0'/>")}</w:p>"""
+        f"""{run(" shown", "<w:vanish w:val='0'/>")}</w:p>"""
         f"<w:p><w:moveFrom>{run('moved')}</w:moveFrom></w:p><w:p><w:moveTo>{run('moved')}</w:moveTo></w:p>"
     )
     data = make_docx(body)
@@ -87,7 +86,8 @@ def test_cells_that_extend_over_rows_belong_to_each() -> None:
         return f"<w:tc><w:tcPr>{merge}</w:tcPr>{paragraph(text)}</w:tc>"
 
     body = (
-        f"""<w:tbl><w:tr>{cell("wide", "<w:gridSpan w:val='2'/>")}{cell("North", "<w:vMerge w:val='restart'/>")}</w:tr>"""
+        f"""<w:tbl><w:tr>{cell("wide", "<w:gridSpan w:val='2'/>")}"""
+        f"""{cell("North", "<w:vMerge w:val='restart'/>")}</w:tr>"""
         f"<w:tr>{cell('a')}{cell('b')}{cell('', '<w:vMerge/>')}</w:tr></w:tbl>"
     )
     assert read_text(make_docx(body)) == "wide | North\na | b | North"
@@ -99,7 +99,8 @@ LEVELS = (
     '<w:lvl w:ilvl="2"><w:numFmt w:val="bullet"/><w:lvlText w:val=""/></w:lvl>'
 )
 NUMBERING = (
-    f'<w:abstractNum w:abstractNumId="0">{LEVELS}</w:abstractNum><w:num w:numId="1"><w:abstractNumId w:val="0"/></w:num>'
+    f'<w:abstractNum w:abstractNumId="0">{LEVELS}</w:abstractNum>'
+    '<w:num w:numId="1"><w:abstractNumId w:val="0"/></w:num>'
     '<w:num w:numId="2"><w:abstractNumId w:val="0"/><w:lvlOverride w:ilvl="0"><w:startOverride w:val="7"/>'
     "</w:lvlOverride></w:num>"
 )
@@ -112,7 +113,7 @@ def item(text: str, level: int = 0, number: int = 1) -> str:
 
 def test_paragraphs_of_lists_have_their_numbers() -> None:
     items = (("Open",), ("valve", 1), ("pump", 1), ("red", 2), ("Close",), ("tap", 1), ("Go on", 0, 2), ("Then", 0, 2))
-    body = "".join(item(*entry) for entry in items) + item("plain", 0, 0)  # type: ignore[arg-type]
+    body = "".join(item(*entry) for entry in items) + item("plain", 0, 0)
     assert read_text(make(body, numbering=NUMBERING)).split("\n") == [
         "1. Open", "1.a) valve", "1.b) pump", "• red", "2. Close", "2.a) tap", "7. Go on", "8. Then", "plain",
     ]  # fmt: skip
