@@ -6,13 +6,14 @@ The collection is not part of this repository. Give a folder with ``cran.all.140
 
 Each abstract is chunked, embedded and stored as a pipeline does it, with its title as the document's title, in the
 folder's store. Relevance codes 1 (a complete answer) to 4 give gains of 4 to 1. bm25s, with Snowball's English stemmer
-and English stop words, ranks title and abstract together. ``--tune`` chooses the rank constant on the even queries, and
-reports it on the odd ones.
+and English stop words, ranks title and abstract together. ``--tune`` compares
+weights: choose on the even queries, and judge by the odd ones.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import math
 import re
 import statistics
@@ -31,7 +32,8 @@ from rag_pipeline.ingest.types import Embedder, ExtractedDocument, SearchHit, Se
 
 DEPTH = 10
 _SEARCHED = 60
-_CONSTANTS = (2, 5, 10, 20, 40, 60)
+_VECTOR_WEIGHTS = (0.5, 0.6, 0.7)
+_FEEDBACK_WEIGHTS = (0.0, 0.2, 0.3, 0.4)
 _FIELD = re.compile(r"\.(I \d+|[TABW])\s*$")
 
 Ranking = Callable[[int], Sequence[int]]
@@ -60,7 +62,7 @@ def read_collection(folder: Path) -> Collection:
     return Collection(documents, questions, gains)
 
 
-def _records(path: Path) -> list[tuple[int, Mapping[str, str]]]:
+def _records(path: Path) -> list[tuple[int, dict[str, str]]]:
     records: list[tuple[int, dict[str, str]]] = []
     field = ""
     for line in path.read_text(encoding="latin-1").splitlines():
@@ -113,7 +115,7 @@ def fill(store: LanceVectorStore, embedder: Embedder, collection: Collection, se
         sections = (Section(text or title, ""),)
         chunks = chunker.chunk(ExtractedDocument(sections, "text/plain", metadata={"title": title}))
         if chunks:
-            file = SourceFile(str(number), str(number), "", "h", len(text), "text/plain", 0.0)
+            file = SourceFile(str(number), "abstract", "", "h", len(text), "text/plain", 0.0)
             vectors = embedder.embed([chunk.embedded_text for chunk in chunks])
             store.replace("cranfield", file, [(chunks, vectors)])
     store.compact()
@@ -167,7 +169,7 @@ def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("folder", type=Path, help="holds cran.all.1400, cran.qry and cranqrel")
-    parser.add_argument("--tune", action="store_true", help="compare rank constants")
+    parser.add_argument("--tune", action="store_true", help="compare weights")
     args = parser.parse_args()
     collection, settings = read_collection(args.folder), IngestSettings.from_env()
     embedder = build_embedder(settings)
@@ -191,12 +193,12 @@ def main() -> None:
 
 
 def tune(collection: Collection, search: StoreSearch) -> None:
-    """Print the figures of each rank constant; the best one on the even queries is to be judged by the odd ones."""
-    shipped = fusion.RANK_CONSTANT
-    for constant in _CONSTANTS:
-        fusion.RANK_CONSTANT = constant
-        _print(f"rank constant {constant}", measure(collection, search.hybrid))
-    fusion.RANK_CONSTANT = shipped
+    """Print the figures of each weight; the best ones on the even queries are to be judged by the odd ones."""
+    shipped = fusion.VECTOR_WEIGHT, fusion.FEEDBACK_WEIGHT
+    for weights in itertools.product(_VECTOR_WEIGHTS, _FEEDBACK_WEIGHTS):
+        fusion.VECTOR_WEIGHT, fusion.FEEDBACK_WEIGHT = weights
+        _print("vector {:g}, feedback {:g}".format(*weights), measure(collection, search.hybrid))
+    fusion.VECTOR_WEIGHT, fusion.FEEDBACK_WEIGHT = shipped
 
 
 def _print(name: str, measured: Measured) -> None:

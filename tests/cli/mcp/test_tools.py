@@ -40,12 +40,14 @@ def documents() -> Documents:
 @pytest.fixture
 def server(documents: Documents, monkeypatch: pytest.MonkeyPatch) -> Iterator[StatusServer]:
     monkeypatch.setenv("STATUS_SEARCH", "1")
-    with closing(PipelineStatus("local_files", "p")) as status:
-        with start_status_server(0, pipelines=[status], documents=documents) as started:
-            status.complete_file("good.txt", file_id="1")
-            status.complete_file("bad.pdf", success=False, file_id="2", error=ValueError("it is no PDF"))
-            wait_until(lambda: len(get_json(started.http_port, "/files").body["files"]) == 2)
-            yield started
+    with (
+        closing(PipelineStatus("local_files", "p")) as status,
+        start_status_server(0, pipelines=[status], documents=documents) as started,
+    ):
+        status.complete_file("good.txt", file_id="1")
+        status.complete_file("bad.pdf", success=False, file_id="2", error=ValueError("it is no PDF"))
+        wait_until(lambda: len(get_json(started.http_port, "/files").body["files"]) == 2)
+        yield started
 
 
 @pytest.mark.parametrize("over_http", [True, False])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rag_pipeline.ingest.store.escaping import escape, unescape
@@ -55,9 +55,10 @@ def search(table: Any, files: StoredFiles, question: Question) -> list[SearchHit
     word_scores = candidates.scored(candidates.by_words(_CHUNKS, most=candidates.most))
     candidates.add_vectors()
     names = candidates.name_scores()
+    word_scores |= candidates.word_scores_beside(word_scores)
     totals = add_names(word_scores, names, candidates.keys())
-    ranked = rank(totals, candidates.cosines(), question.floor, question.limit)
-    return [candidates.hit(result) for result in candidates.with_words(ranked, word_scores, names)]
+    ranked = rank(totals, candidates.cosines(), candidates.likeness, question.floor, question.limit)
+    return [candidates.hit(result) for result in ranked]
 
 
 class _Scope:
@@ -161,24 +162,30 @@ class _Candidates:
 
     def cosines(self) -> dict[ChunkKey, float]:
         """Return the cosine of each candidate with the question."""
+        return self._cosines_with(self._question.vector)
+
+    def likeness(self, best: Sequence[ChunkKey]) -> dict[ChunkKey, float]:
+        """Return the cosine of each candidate with the mean vector of some of them."""
+        import numpy as np
+
+        return self._cosines_with(np.mean([self._rows[key][0]["vector"] for key in best], axis=0, dtype=np.float32))
+
+    def _cosines_with(self, vector: Vectors) -> dict[ChunkKey, float]:
         import numpy as np
 
         if not self._rows:
             return {}
         matrix = np.array([row["vector"] for row, _ in self._rows.values()], np.float32)
-        vector = self._question.vector
         lengths = np.linalg.norm(matrix, axis=1) * np.linalg.norm(vector)
         with np.errstate(divide="ignore", invalid="ignore"):
             cosines = np.nan_to_num(matrix @ vector / lengths, nan=0.0, posinf=0.0, neginf=0.0)
         return dict(zip(self._rows, np.clip(cosines, -1.0, 1.0).tolist(), strict=True))
 
-    def with_words(
-        self, ranked: list[Ranked], known: dict[ChunkKey, float], names: dict[tuple[str, str], float]
-    ) -> list[Ranked]:
-        """Return the results with the score by words of those that only the vectors have found."""
-        missing = [result.key for result in ranked if result.key not in known]
+    def word_scores_beside(self, known: Collection[ChunkKey]) -> dict[ChunkKey, float]:
+        """Return the scores by words of the other candidates that have some."""
+        missing = [key for key in self._rows if key not in known]
         if not missing:
-            return ranked
+            return {}
         numbers = {self._rows[key][0]["generation"] for key in missing}
         chunks = {key[2] for key in missing}
         condition = (
@@ -188,8 +195,7 @@ class _Candidates:
             (row["pipeline_id"], row["generation"], row["chunk"]): row["_score"]
             for row in self.by_words(condition, most=len(numbers) * len(chunks))
         }
-        totals = add_names({key: found.get(self._row_key(key), 0.0) for key in missing}, names, missing)
-        return [result._replace(words=totals.get(result.key, result.words)) for result in ranked]
+        return {key: found[row_key] for key in missing if (row_key := self._row_key(key)) in found}
 
     def _row_key(self, key: ChunkKey) -> tuple[str, int, int]:
         row = self._rows[key][0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import uuid
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, LiteralString, NamedTuple
 
 from psycopg import sql
@@ -100,6 +101,16 @@ SELECT embedding {distance} %(vector)s::{vector}, file, number
 FROM {schema}.chunks JOIN unnest(%(files)s::uuid[], %(numbers)s::integer[]) AS wanted (file, number)
     USING (file, number)
 """
+_LIKENESS: LiteralString = """
+WITH best AS MATERIALIZED (
+    SELECT {types}.avg(embedding) AS mean
+    FROM {schema}.chunks JOIN unnest(%(best_files)s::uuid[], %(best_numbers)s::integer[]) AS wanted (file, number)
+        USING (file, number)
+)
+SELECT embedding {distance} mean, file, number
+FROM best, {schema}.chunks JOIN unnest(%(files)s::uuid[], %(numbers)s::integer[]) AS wanted (file, number)
+    USING (file, number)
+"""
 _HITS: LiteralString = """
 SELECT file_id, name, uri, place, text, pipeline_id, mime_type
 FROM unnest(%(files)s::uuid[], %(numbers)s::integer[]) WITH ORDINALITY AS hit (file, number, rank)
@@ -141,7 +152,9 @@ class _Search:
         totals = add_names(words, names, vectors)
         vectors |= self._cosines([key for key in totals if key not in vectors])
         totals = {key: score for key, score in totals.items() if key in vectors}
-        ranked = rank(totals, vectors, self._question.floor, self._question.limit)
+        ranked = rank(
+            totals, vectors, lambda best: self._likeness(best, vectors), self._question.floor, self._question.limit
+        )
         parameters = {"files": [self._keys[hit.key] for hit in ranked], "numbers": [hit.key[2] for hit in ranked]}
         rows = self._connection.execute(self._schema.sql(_HITS), parameters).fetchall()
         return [
@@ -214,6 +227,18 @@ class _Search:
             "numbers": [number for _, number in by_row],
         }
         rows = self._connection.execute(self._schema.sql(_DISTANCES), parameters).fetchall()
+        return {by_row[file, number]: _cosine(distance) for distance, file, number in rows}
+
+    def _likeness(self, best: Sequence[ChunkKey], candidates: Iterable[ChunkKey]) -> dict[ChunkKey, float]:
+        """Return the cosine of each candidate with the mean vector of the best ones."""
+        by_row = {(self._keys[key], key[2]): key for key in candidates}
+        parameters = {
+            "best_files": [self._keys[key] for key in best],
+            "best_numbers": [key[2] for key in best],
+            "files": [file for file, _ in by_row],
+            "numbers": [number for _, number in by_row],
+        }
+        rows = self._connection.execute(self._schema.sql(_LIKENESS), parameters).fetchall()
         return {by_row[file, number]: _cosine(distance) for distance, file, number in rows}
 
     def _key(self, row: tuple[Any, ...]) -> ChunkKey:
