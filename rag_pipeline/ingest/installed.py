@@ -14,10 +14,10 @@ MODULES = (
     "cryptography",
     "lancedb",
     "numpy",
+    "onnxruntime",
     "pyarrow",
     "pypdf",
     "safetensors",
-    "threadpoolctl",
     "tokenizers",
 )
 MODEL_VERSION = "0.1.0"

@@ -16,4 +16,4 @@ def search(store: VectorStore, embedder: Embedder, question: str, limit: int = 5
     question = question[:_QUESTION_CHARACTERS].strip()
     if not question or limit < 1:
         return []
-    return store.search(question, embedder.embed([question])[0], limit=limit)
+    return store.search(question, embedder.embed([question], as_questions=True)[0], limit=limit)

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from rag_pipeline.common.env import read_choice, read_int, read_str, reject
+from rag_pipeline.ingest.embed.options import Precision
 from rag_pipeline.ingest.extract.ocr.installed import OcrMode
 from rag_pipeline.ingest.postgres_address import PostgresAddress, parse_address
 
@@ -30,6 +31,9 @@ class IngestSettings:
     embedding_api_key: str | None = field(default=None, repr=False)
     embedding_api_dimensions: int | None = None
     embedding_threads: int | None = None
+    embedding_precision: Precision = Precision.AUTO
+    question_prefix: str | None = None
+    passage_prefix: str | None = None
     chunk_tokens: int = DEFAULT_CHUNK_TOKENS
     store_address: PostgresAddress | None = None
     ocr: OcrMode = OcrMode.AUTO
@@ -53,6 +57,10 @@ class IngestSettings:
             embedding_api_key=read_str(env, "EMBEDDING_API_KEY"),
             embedding_api_dimensions=read_int(env, "EMBEDDING_API_DIMENSIONS", 0, low=1, high=65536) or None,
             embedding_threads=read_int(env, "EMBEDDING_THREADS", 0, low=1, high=256) or None,
+            embedding_precision=read_choice(env, "EMBEDDING_PRECISION", Precision.AUTO),
+            # Not stripped: a prefix usually ends with a space. An empty one turns the model's own off.
+            question_prefix=env.get("EMBEDDING_QUESTION_PREFIX"),
+            passage_prefix=env.get("EMBEDDING_PASSAGE_PREFIX"),
             chunk_tokens=read_int(env, "RAG_CHUNK_TOKENS", DEFAULT_CHUNK_TOKENS, low=128, high=high),
             store_address=parse_address("RAG_STORE_URL", store) if store else None,
             ocr=read_choice(env, "RAG_OCR", OcrMode.AUTO),
