@@ -46,7 +46,7 @@ def search(
     question = question[:_QUESTION_CHARACTERS].strip()
     if not question or limit < 1:
         return []
-    vector = embedder.embed([question])[0]
+    vector = embedder.embed([question], as_questions=True)[0]
     # More than asked for, because some may have too few of the words.
     hits = store.search(question, vector, limit=limit + _SPARE, only=only, floor=floor)
     return [hit for hit in hits if _is_near(hit, question, floor, analyzer)][:limit]

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from rag_pipeline.common.env import read_choice, read_flag, read_float, read_int, read_str, reject
+from rag_pipeline.ingest.embed.options import Precision
 from rag_pipeline.ingest.extract.ocr.installed import OcrMode
 from rag_pipeline.ingest.postgres_address import PostgresAddress, parse_address
 from rag_pipeline.ingest.terms.analyzer import AUTO, NONE
@@ -35,6 +36,9 @@ class IngestSettings:
     embedding_api_key: str | None = field(default=None, repr=False)
     embedding_api_dimensions: int | None = None
     embedding_threads: int | None = None
+    embedding_precision: Precision = Precision.AUTO
+    question_prefix: str | None = None
+    passage_prefix: str | None = None
     chunk_tokens: int = DEFAULT_CHUNK_TOKENS
     extraction_seconds: int = DEFAULT_EXTRACTION_SECONDS
     read_hidden: bool = False
@@ -64,6 +68,10 @@ class IngestSettings:
             embedding_api_key=read_str(env, "EMBEDDING_API_KEY"),
             embedding_api_dimensions=read_int(env, "EMBEDDING_API_DIMENSIONS", 0, low=1, high=65536) or None,
             embedding_threads=read_int(env, "EMBEDDING_THREADS", 0, low=1, high=256) or None,
+            embedding_precision=read_choice(env, "EMBEDDING_PRECISION", Precision.AUTO),
+            # Not stripped: a prefix usually ends with a space. An empty one turns the model's own off.
+            question_prefix=env.get("EMBEDDING_QUESTION_PREFIX"),
+            passage_prefix=env.get("EMBEDDING_PASSAGE_PREFIX"),
             chunk_tokens=read_int(env, "RAG_CHUNK_TOKENS", DEFAULT_CHUNK_TOKENS, low=128, high=high),
             extraction_seconds=read_int(env, "RAG_EXTRACTION_SECONDS", DEFAULT_EXTRACTION_SECONDS, low=1, high=86400),
             read_hidden=read_flag(env, "RAG_READ_HIDDEN"),

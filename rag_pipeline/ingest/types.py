@@ -245,8 +245,13 @@ class Embedder(Protocol):
         """Length of each vector."""
         ...
 
-    def embed(self, texts: Sequence[str], *, on_progress: ProgressCallback | None = None) -> Vectors:
-        """Return float32 of shape (len(texts), dimensions), rows of unit length; raises EmbeddingError."""
+    def embed(
+        self, texts: Sequence[str], *, as_questions: bool = False, on_progress: ProgressCallback | None = None
+    ) -> Vectors:
+        """Return float32 of shape (len(texts), dimensions), rows of unit length; raises EmbeddingError.
+
+        Some models embed questions and passages differently.
+        """
         ...
 
     def close(self) -> None:

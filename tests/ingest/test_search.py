@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rag_pipeline.ingest.chunker import build_chunker
-from rag_pipeline.ingest.embed.minilm import MiniLMEmbedder
+from rag_pipeline.ingest.embed.local_model import LocalEmbedder
 from rag_pipeline.ingest.search import search
 from rag_pipeline.ingest.settings import IngestSettings
 from rag_pipeline.ingest.store.lance.store import LanceVectorStore
@@ -23,7 +23,7 @@ TEXTS = {
 
 
 def test_questions_find_their_file(tmp_path: Path) -> None:
-    embedder = MiniLMEmbedder(threads=1)
+    embedder = LocalEmbedder(threads=1)
     chunker = build_chunker(IngestSettings())
     store = LanceVectorStore(tmp_path, embedder.model_id, embedder.dimensions)
     for name, text in TEXTS.items():

@@ -94,7 +94,9 @@ class HashEmbedder:
         self.embedded = 0
         self.batches = 0
 
-    def embed(self, texts: Sequence[str], *, on_progress: ProgressCallback | None = None) -> Any:
+    def embed(
+        self, texts: Sequence[str], *, as_questions: bool = False, on_progress: ProgressCallback | None = None
+    ) -> Any:
         self.before()
         if self.error is not None:
             raise self.error

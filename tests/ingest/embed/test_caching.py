@@ -27,7 +27,9 @@ class Counting:
         self.hold.set()
         self.closed = False
 
-    def embed(self, texts: Sequence[str], *, on_progress: ProgressCallback | None = None) -> np.ndarray:
+    def embed(
+        self, texts: Sequence[str], *, as_questions: bool = False, on_progress: ProgressCallback | None = None
+    ) -> np.ndarray:
         self.calls.append(list(texts))
         assert self.hold.wait(20)
         if self.error_at == len(self.calls):
@@ -144,3 +146,12 @@ def test_the_cache_is_bounded_and_evicts_the_least_recently_used() -> None:
     counting.calls.clear()
     embedder.embed(["a", "b"])
     assert counting.calls == [["b"]]
+
+
+def test_a_question_and_an_equal_passage_are_cached_separately() -> None:
+    counting = Counting()
+    embedder = CachingEmbedder(counting, batch_size=2)
+    embedder.embed(["what"])
+    embedder.embed(["what"], as_questions=True)
+    embedder.embed(["what"], as_questions=True)
+    assert counting.calls == [["what"], ["what"]]
