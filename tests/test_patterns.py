@@ -183,7 +183,6 @@ ATTACKS: dict[str, list[Attack]] = {
         *_attacks("search", " ", "=", '"', begin="<meta charset="),
         *_attacks("search", " ", begin="<meta charset"),
     ],
-    "rag_pipeline.ingest.extract.readers.html:_SPACE": _attacks("sub", " ", "a ", "\t\n", "\u2003"),
     "rag_pipeline.ingest.extract.readers.number_format:_CONDITION": _attacks("match", "1", " ", ".", begin="<"),
     "rag_pipeline.ingest.extract.readers.number_format:_ELAPSED": _attacks("match", "h", "m"),
     "rag_pipeline.ingest.extract.readers.number_format:_TOKEN": _attacks(
@@ -196,7 +195,6 @@ ATTACKS: dict[str, list[Attack]] = {
     "rag_pipeline.ingest.extract.readers.word_binary:_NOT_SHOWN": _attacks("sub", "a", "\x13"),
     "rag_pipeline.ingest.extract.readers.word_styles:_HEADING_NAME": _attacks("match", "1", begin="heading 1"),
     "rag_pipeline.ingest.extract.readers.word_styles:_PLACE": _attacks("sub", "%", "%1", "1"),
-    "rag_pipeline.ingest.extract.readers.table:_NUMBER": _attacks("match", "1", " ", "1 ", ")", begin="-$"),
     "rag_pipeline.ingest.extract.readers.table:_QUOTED": _attacks("sub", '"', '"a', '""', "a", begin='"'),
     "rag_pipeline.ingest.extract.readers.text:_ATX_HEADING": [
         *_attacks("match", " ", "#", " #", "# ", "\t", begin="# a"),
@@ -209,10 +207,10 @@ ATTACKS: dict[str, list[Attack]] = {
         *_attacks("match", "=", "-", " ", "= "),
         *_attacks("match", " ", "\t", begin="=="),
     ],
-    "rag_pipeline.ingest.extract.section_writer:_BLANK_LINES": _attacks("sub", "\n", "\n\n", "\n\n\na"),
-    "rag_pipeline.ingest.extract.section_writer:_CONTROL": _attacks("sub", "\x01", "a", "\ufeff"),
-    "rag_pipeline.ingest.extract.section_writer:_SURROGATE": _attacks("sub", "\ud800", "é"),
-    "rag_pipeline.ingest.extract.section_writer:_TRAILING_SPACE": _attacks(
+    "rag_pipeline.ingest.extract.clean_text:_BLANK_LINES": _attacks("sub", "\n", "\n\n", "\n\n\na"),
+    "rag_pipeline.ingest.extract.clean_text:_CONTROL": _attacks("sub", "\x01", "a", "\ufeff"),
+    "rag_pipeline.ingest.extract.clean_text:_SURROGATE": _attacks("sub", "\ud800", "é"),
+    "rag_pipeline.ingest.extract.clean_text:_TRAILING_SPACE": _attacks(
         "sub", " ", "\t", "\xa0", " \t\xa0", " \n", "x ", end="x"
     ),
     "rag_pipeline.ingest.extract.signatures:_MP3_FRAME": _attacks("match", "\xff", "\xff\xfb"),
@@ -233,10 +231,32 @@ ATTACKS: dict[str, list[Attack]] = {
         *_attacks("sub", "connection to server at ", "connection is bad: ", "failed:", " failed: "),
         *_attacks("sub", " failed:", "a", begin="connection to server on "),
     ],
-    "rag_pipeline.ingest.store.pgvector.words:_ACCENTS": _attacks("sub", "\u0301", "a"),
-    "rag_pipeline.ingest.store.pgvector.words:_WORD": _attacks(
-        "finditer", "a", "_", "\u0e01", "a\u0301", "\u0301", "漢", "a漢", " "
+    "rag_pipeline.http_server.query:_TYPE": _attacks("fullmatch", "a", "/", "a/", "*"),
+    "rag_pipeline.ingest.chunker:_LETTERS": _attacks("findall", "a", "_", "a_", " "),
+    "rag_pipeline.ingest.extract.clean_text:_COMPATIBILITY": _attacks("sub", "\ufb01", "\u2f00a", "a"),
+    "rag_pipeline.ingest.extract.clean_text:_INVISIBLE": _attacks("sub", "\u200b", "a\u2060", "a"),
+    "rag_pipeline.ingest.extract.clean_text:_ODD": _attacks("findall", "\ufffd", "\ue000a", "a"),
+    "rag_pipeline.ingest.extract.clean_text:_PIECE": _attacks("sub", "a", "\u0301", "a ", " "),
+    "rag_pipeline.ingest.extract.clean_text:_SOFT_HYPHEN": _attacks("sub", "\xad", "\xad ", " ", "\xad \n"),
+    "rag_pipeline.ingest.extract.clean_text:_JOINERS": _attacks("sub", "\u200c", "a\u200d", "\u0645\u200c"),
+    "rag_pipeline.ingest.extract.clean_text:_SYMBOL": _attacks("sub", "\uf0b7", "a"),
+    "rag_pipeline.ingest.extract.installed_plugins:_NAME": _attacks("fullmatch", "a", ".", "/", "a/", begin="."),
+    "rag_pipeline.ingest.extract.ocr.engine:_OUT_OF_MEMORY": _attacks("search", "bad", "bad.", "out of ", "allocate "),
+    "rag_pipeline.ingest.extract.ocr.merge:_PAGE": _attacks("match", "1", begin="page "),
+    "rag_pipeline.ingest.headings:_EXTENSION": _attacks("sub", ".", ".a", "a"),
+    "rag_pipeline.ingest.headings:_POSITION": _attacks("fullmatch", ", page 1", "1", ", ", "1-1", begin="page 1"),
+    "rag_pipeline.ingest.headings:_SAYS_SOMETHING": _attacks("search", "ab1", "ab", "a_"),
+    "rag_pipeline.ingest.headings:_SEPARATORS": _attacks("sub", " ", "_", "a_", "a"),
+    "rag_pipeline.ingest.terms.folding:_OPTIONAL_MARKS": _attacks("sub", "\u0301", "a\u0301", "a"),
+    "rag_pipeline.ingest.terms.splitter:_ASCII_PART": _attacks("findall", "A", "Aa", "a", "1", "A1"),
+    "rag_pipeline.ingest.terms.splitter:_CONNECTOR": _attacks("split", "-", "a-", "_", "a"),
+    "rag_pipeline.ingest.terms.splitter:_GROUPED_NUMBER": _attacks("sub", "1", ",111", "1,", "111,", begin="1"),
+    "rag_pipeline.ingest.terms.splitter:_ONE_CHARACTER_WORD": _attacks("findall", "漢", "a"),
+    "rag_pipeline.ingest.terms.splitter:_OTHER_PART": _attacks("findall", "1", "é", "1é"),
+    "rag_pipeline.ingest.terms.splitter:_RUN": _attacks(
+        "finditer", "a", "_", "a_", "a-", "\u0e01", "a\u0301", "\u0301", "漢", "a漢", "+", "a+", "a++", " "
     ),
+    "rag_pipeline.ingest.terms.splitter:_VERSION": _attacks("match", "v", "1", begin="v"),
     "rag_pipeline.journal.base:_OFFSET": _attacks("fullmatch", "a", "1-", "-"),
     "rag_pipeline.journal.redis.generations:_GENERATION": _attacks("fullmatch", "a", "1", "1-", " 1", begin="a 1-1"),
     "rag_pipeline.socket_server.library_hooks:_DIGITS": _attacks("findall", "1", "1.", "a"),

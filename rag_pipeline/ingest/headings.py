@@ -6,7 +6,7 @@ import re
 
 SEPARATOR = " › "
 # Positions in a file, such as "page 3" and "rows 2-40"; a sheet's name is kept.
-_POSITION = re.compile(r"(?:(?:^|, )(?:pages?|slides?|lines?|rows?|cells?) [0-9]+(?:[-–][0-9]+)?)+$|^message$")
+_POSITION = re.compile(r"(?:pages?|slides?|lines?|rows?|cells?) [0-9]+(?:[-–][0-9]+)?|message")
 
 _MOST_CHARACTERS = 120
 _EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,8}$")
@@ -18,8 +18,15 @@ _GENERIC = frozenset({"img", "dsc", "scan", "image", "document", "untitled", "re
 
 def heading_path(locator: str) -> str:
     """Return the headings of a locator such as ``page 3 › Leave › Sick leave``, without positions in the file."""
-    parts = (_POSITION.sub("", part).removeprefix("sheet ") for part in locator.split(SEPARATOR))
+    parts = (_without_position(part).removeprefix("sheet ") for part in locator.split(SEPARATOR))
     return SEPARATOR.join(filter(None, parts))
+
+
+def _without_position(part: str) -> str:
+    pieces = part.split(", ")
+    while pieces and _POSITION.fullmatch(pieces[-1]):
+        pieces.pop()
+    return ", ".join(pieces)
 
 
 def one_line(text: str) -> str:

@@ -15,7 +15,8 @@ _SOFT_HYPHEN = re.compile(r"\xad(?:[ \t]*\n)?")
 # Zero-width space, word joiner, invisible operators, marks of direction, and tags, which hide text from people.
 _INVISIBLE = re.compile("[\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\U000e0000-\U000e007f]")
 # Joiners are letters' own in Arabic and Indic scripts and in emoji, and only there.
-_STRAY_JOINER = re.compile("(?<=[\x00-\u058f])[\u200c\u200d]+|[\u200c\u200d]+(?=[\x00-\u058f])|[\u200c\u200d]+$")
+_JOINERS = re.compile("[\u200c\u200d]+")
+_FIRST_WITH_JOINERS = "\u0590"
 # Ligatures, Arabic presentation forms, and the radicals that some PDF fonts have in place of Chinese characters.
 _COMPATIBILITY = re.compile("[\u2f00-\u2fd5\ufb00-\ufb06\ufb13-\ufb17\ufb1d-\ufdf9\ufe70-\ufefc]+")
 # Bullets and signs of the fonts Symbol and Wingdings, in their private-use places.
@@ -49,12 +50,18 @@ def _clean_unicode(text: str) -> str:
         text = _SOFT_HYPHEN.sub("", text)
     text = _INVISIBLE.sub("", text)
     if "\u200c" in text or "\u200d" in text:
-        text = _STRAY_JOINER.sub("", text)
+        text = _JOINERS.sub(_keep_joiner, text)
     text = _COMPATIBILITY.sub(lambda match: unicodedata.normalize("NFKC", match[0]), text)
     text = _SYMBOL.sub(lambda match: _SYMBOLS[ord(match[0])], text)
     if unicodedata.is_normalized("NFC", text):
         return text
     return _PIECE.sub(lambda match: unicodedata.normalize("NFC", match[0]), text)
+
+
+def _keep_joiner(match: re.Match[str]) -> str:
+    before = match.string[max(0, match.start() - 1) : match.start()]
+    after = match.string[match.end() : match.end() + 1]
+    return match[0][0] if before >= _FIRST_WITH_JOINERS and after >= _FIRST_WITH_JOINERS else ""
 
 
 def count_odd(text: str) -> int:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 
 from rag_pipeline.ingest.types import SearchFilter, SourceFile
-
-_WILDCARDS = re.compile(r"[*?]")
 
 
 def patterns(only: SearchFilter) -> tuple[list[str], str | None, str | None]:
@@ -16,7 +14,7 @@ def patterns(only: SearchFilter) -> tuple[list[str], str | None, str | None]:
     A path without ``*`` and ``?`` also stands for everything in the folder of that name. None allows every file.
     """
     paths = [] if only.path is None else [only.path]
-    if only.path is not None and _WILDCARDS.search(only.path) is None:
+    if only.path is not None and not set("*?") & set(only.path):
         paths.append(f"{only.path.rstrip('/')}/*")
     if only.type is None:
         return paths, None, None
@@ -26,8 +24,9 @@ def patterns(only: SearchFilter) -> tuple[list[str], str | None, str | None]:
 
 def as_like(pattern: str) -> str:
     """Return the pattern for SQL's LIKE."""
-    escaped = re.sub(r"([\\%_])", r"\\\1", pattern)
-    return escaped.replace("*", "%").replace("?", "_")
+    for character in ("\\", "%", "_"):
+        pattern = pattern.replace(character, f"\\{character}")
+    return pattern.replace("*", "%").replace("?", "_")
 
 
 def file_test(only: SearchFilter) -> Callable[[SourceFile], bool] | None:
@@ -35,9 +34,9 @@ def file_test(only: SearchFilter) -> Callable[[SourceFile], bool] | None:
     paths, mime_type, name = patterns(only)
     if not paths and mime_type is None and name is None:
         return None
-    path_tests = [_compiled(path) for path in paths]
-    type_test = None if mime_type is None else _compiled(mime_type)
-    name_test = None if name is None else _compiled(name)
+    path_tests = [_glob_test(path) for path in paths]
+    type_test = None if mime_type is None else _glob_test(mime_type)
+    name_test = None if name is None else _glob_test(name)
 
     def passes(file: SourceFile) -> bool:
         return (
@@ -49,30 +48,7 @@ def file_test(only: SearchFilter) -> Callable[[SourceFile], bool] | None:
     return passes
 
 
-def _compiled(pattern: str) -> Callable[[str], bool]:
-    """Return a test for whole strings, in linear time for each ``*``: the first place of each piece is the best."""
-    first, *rest = (_piece(piece) for piece in pattern.split("*"))
-    if not rest:
-        whole = re.compile(first + r"\Z", re.DOTALL)
-        return lambda text: whole.match(text) is not None
-    start = re.compile(first, re.DOTALL)
-    middle = [re.compile(piece, re.DOTALL) for piece in rest[:-1]]
-    end = re.compile(rest[-1] + r"\Z", re.DOTALL)
-    end_length = len(pattern.rpartition("*")[2])
-
-    def passes(text: str) -> bool:
-        if (match := start.match(text)) is None:
-            return False
-        at = match.end()
-        for piece in middle:
-            if (match := piece.search(text, at)) is None:
-                return False
-            at = match.end()
-        last = len(text) - end_length
-        return last >= at and end.match(text, last) is not None
-
-    return passes
-
-
-def _piece(piece: str) -> str:
-    return "".join("." if character == "?" else re.escape(character) for character in piece)
+def _glob_test(pattern: str) -> Callable[[str], bool]:
+    """Return a test for whole strings; linear time for each ``*``. Brackets stand for themselves, as in SQL."""
+    glob = pattern.replace("[", "[[]")
+    return lambda text: fnmatchcase(text, glob)

@@ -23,7 +23,7 @@ _ATOM = rf"{_LETTER}(?:{_LETTER}|[{_MARKS}])*+"
 # Possessive, so that the time is linear in the length of the text.
 _RUN = re.compile(rf"([{_UNSPACED}]+)|{_ATOM}(?:(?:_++|[-.@])(?={_LETTER}){_ATOM})*+(?:(?:\+\+|\#)(?!\w))?")
 _CONNECTOR = re.compile(r"[-_.@]+")
-_GROUPED_NUMBER = re.compile(r"(?<!\w)[0-9]{1,3}(?:,[0-9]{3})++(?![,\w])")
+_GROUPED_NUMBER = re.compile(r"(?<![\w,])[0-9]{1,3}(?:,[0-9]{3})++(?![,\w])")
 _ASCII_PART = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
 _VERSION = re.compile(r"[vV][0-9]")
 _OTHER_PART = re.compile(r"[0-9]+|[^0-9]+")
