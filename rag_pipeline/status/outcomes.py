@@ -7,7 +7,7 @@ from array import array
 from rag_pipeline.status.files import Key
 
 NONE, PROCESSED, FAILED, SKIPPED, DELETED = range(5)
-"""How a file's newest attempt ended, in the order of the totals; NONE for a new file and for one in flight.
+"""Outcomes of a file's newest attempt, in the order of the totals; NONE for a new file and for one in flight.
 
 Plain numbers: hashing an enum member costs more than the whole look-up, and every file event makes several look-ups.
 """

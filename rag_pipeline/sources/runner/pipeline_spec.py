@@ -28,7 +28,7 @@ class Pipeline(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PipelineContext:
-    """What a pipeline is built from; all of it belongs to the runner."""
+    """Objects that a pipeline is built from; all of them belong to the runner."""
 
     status: PipelineStatus
     stages: Stages
