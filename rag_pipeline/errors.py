@@ -1,31 +1,31 @@
 """Every error the package raises on purpose, and the exit codes of its commands.
 
-RagPipelineError
-├── ConfigurationError (ValueError)      a setting or argument has a bad value
-├── PortInUseError (OSError)             a port is taken
-├── ServiceError (RuntimeError)          a part of the service did not start or stop
-├── ExtractionError (ValueError)         no text could be extracted from a file
-│   ├── UnsupportedFileTypeError         no reader for this type: the file is skipped
-│   ├── EmptyFileError                   no bytes, or no text: the file is skipped
-│   ├── EncryptedFileError               a password is needed
-│   ├── CorruptFileError                 the bytes do not match the type
-│   ├── ExtractionLimitError             over the limit for time, memory, size or output
-│   └── ExtractorUnavailableError        the extractor process could not be started
-├── EmbeddingError (RuntimeError)        vectors could not be computed
-│   └── TextRefusedError                 the endpoint refuses this text, but not others
-├── StoreError (RuntimeError)            the vector store could not be read or written
-├── ResourceError (RuntimeError)         this machine is short of memory, threads, descriptors or disk space
-├── StateError (RuntimeError)            the state folder is in use, damaged or of a newer version
-├── JournalError (RuntimeError)          the journal could not be opened, read or written
-│   └── JournalBusyError                 too many searches are running
-├── AccessDeniedError (PermissionError)  the service refused the client's token or namespace
-├── UnreachableError (ConnectionError)   the service does not answer
-├── SlowConsumerError (RuntimeError)     a reader of events fell behind
-├── ClientClosedError (RuntimeError)     the client is closed
-├── WaitTimeoutError (TimeoutError)      the awaited event did not come in time
-├── DeletionsHeldError (RuntimeError)    too many files are gone at once: their texts are kept
-├── ControlError (ValueError)            a pipeline can't do what it was asked; in rag_pipeline.status.control
-└── DriveError (RuntimeError)            Google Drive; its tree is in rag_pipeline.sources.google_drive.errors
+    RagPipelineError
+    ├── ConfigurationError (ValueError)      a setting or argument has a bad value
+    ├── PortInUseError (OSError)             a port is taken
+    ├── ServiceError (RuntimeError)          a part of the service did not start or stop
+    ├── ExtractionError (ValueError)         no text could be extracted from a file
+    │   ├── UnsupportedFileTypeError         no reader for this type: the file is skipped
+    │   ├── EmptyFileError                   no bytes, or no text: the file is skipped
+    │   ├── EncryptedFileError               a password is needed
+    │   ├── CorruptFileError                 the bytes do not match the type
+    │   ├── ExtractionLimitError             over the limit for time, memory, size or output
+    │   └── ExtractorUnavailableError        the extractor process could not be started
+    ├── EmbeddingError (RuntimeError)        vectors could not be computed
+    │   └── TextRefusedError                 the endpoint refuses this text, but not others
+    ├── StoreError (RuntimeError)            the vector store could not be read or written
+    ├── ResourceError (RuntimeError)         this machine is short of memory, threads, descriptors or disk space
+    ├── StateError (RuntimeError)            the state folder is in use, damaged or of a newer version
+    ├── JournalError (RuntimeError)          the journal could not be opened, read or written
+    │   └── JournalBusyError                 too many searches are running
+    ├── AccessDeniedError (PermissionError)  the service refused the client's token or namespace
+    ├── UnreachableError (ConnectionError)   the service does not answer
+    ├── SlowConsumerError (RuntimeError)     a reader of events fell behind
+    ├── ClientClosedError (RuntimeError)     the client is closed
+    ├── WaitTimeoutError (TimeoutError)      the awaited event did not come in time
+    ├── DeletionsHeldError (RuntimeError)    too many files are gone at once: their texts are kept
+    ├── ControlError (ValueError)            a pipeline can't do what it was asked; in rag_pipeline.status.control
+    └── DriveError (RuntimeError)            Google Drive; its tree is in rag_pipeline.sources.google_drive.errors
 
 Each message is one sentence that names the cause. ``retryable`` says whether the same call can succeed later without a
 change by the user. A failed file shows it as ``error.retryable``.

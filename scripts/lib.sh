@@ -1,11 +1,15 @@
 # shellcheck shell=bash
 # What the scripts share: finding a Python, setting up .venv, installing system packages. Sourced, never run.
 #
-# Sets `root` (the repository) and `python` (the one in .venv). Each set-up leaves a stamp behind, a checksum of what it
-# was made from, so that the next run has nothing to do; a set-up that was cut short is done over.
+# Sets `root` (the repository) and `python` (the one in .venv). Each set-up leaves a stamp behind: a checksum of the
+# files that it was made from. The next run compares it, and has nothing to do. An interrupted set-up starts again.
+#
+# scripts/run needs only commands that Linux and macOS both have: cksum instead of sha256sum, Python's flock instead of
+# flock(1).
 
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 python=$root/.venv/bin/python
+pythons='python3.13 python3.12 python3.11 python3.14 python3'  # 3.14 last: no test has run on it yet
 wanted_packages=()
 
 say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
@@ -15,19 +19,19 @@ die() {
 }
 
 # in_range PYTHON [MODULE]: it runs (a pyenv shim may not), its version fits, and it has the module.
-in_range() { "$1" -c "import sys, ${2:-sys}; sys.exit(not (3, 11) <= sys.version_info < (3, 14))" 2>/dev/null; }
+in_range() { "$1" -c "import sys, ${2:-sys}; sys.exit(not (3, 11) <= sys.version_info < (3, 15))" 2>/dev/null; }
 
 find_python() {
   local module name
   for module in ensurepip sys; do
-    for name in python3.13 python3.12 python3.11 python3; do
+    for name in $pythons; do
       if in_range "$name" "$module"; then
         echo "$name"
         return
       fi
     done
   done
-  die "no Python from 3.11 to 3.13 found: install one (Debian: apt-get install python3 python3-venv)"
+  die "no Python from 3.11 to 3.14 found: install one (Debian: apt-get install python3 python3-venv)"
 }
 
 # apt_install PACKAGE...: quietly, and without starting what a package would start as a service.
@@ -51,15 +55,15 @@ want() { command -v "$1" >/dev/null || wanted_packages+=("${@:2}"); }
 install_wanted() {
   [ ${#wanted_packages[@]} -gt 0 ] || return 0
   if can_apt && apt_install "${wanted_packages[@]}"; then return; fi
-  say "tests are skipped for want of these Debian packages: ${wanted_packages[*]}"
+  say "some tests are skipped: they need these Debian packages: ${wanted_packages[*]}"
 }
 
-# stamp FILE...: what a set-up made from these files with this Python, at this place, is known by.
+# stamp FILE...: a checksum of these files, the version of the Python, and the path of the repository.
 stamp() {
-  { [ ! -x "$python" ] || "$python" -V; cat -- "$@"; echo "$root"; } 2>/dev/null | sha256sum
+  { [ ! -x "$python" ] || "$python" -V; cat -- "$@"; echo "$root"; } 2>/dev/null | cksum
 }
 
-# make_venv: unless there is a whole one. Its commands name the place it was made at, so a moved one is of no use.
+# make_venv: unless there is a complete one. Its commands contain its path, so a moved one does not work.
 make_venv() {
   local base
   if [ ! -e "$root/.venv/.unfinished" ] && in_range "$python" pip && grep -qF "$root/.venv" "$root/.venv/bin/activate"; then
@@ -88,10 +92,19 @@ set_up() {
   rm "$root/.venv/.unfinished"
 }
 
+# take_lock: wait for the lock on descriptor 9, which stays locked until it is closed. Any Python can take it; without
+# one there is no lock, and find_python says what is missing.
+take_lock() {
+  local name
+  for name in "$python" $pythons; do
+    if "$name" -I -S -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)' 2>/dev/null; then return; fi
+  done
+}
+
 # set_up_once …: set_up, one process at a time. The lock is on a folder, so no file is left behind.
 set_up_once() {
   (
-    flock 9
+    take_lock
     set_up "$@"
   ) 9<"$root/scripts"
 }
@@ -99,8 +112,8 @@ set_up_once() {
 # node_modules FOLDER: what its package-lock.json names.
 node_modules() {
   local made=$1/node_modules/.stamp
-  [ "$(cat "$made" 2>/dev/null)" != "$(sha256sum <"$1/package-lock.json")" ] || return 0
+  [ "$(cat "$made" 2>/dev/null)" != "$(cksum <"$1/package-lock.json")" ] || return 0
   say "installing the packages of $1"
   npm ci --prefix "$1" --silent --no-audit --no-fund </dev/null >&2 || { say "npm ci failed: the tests that need Node are skipped"; return 0; }
-  sha256sum <"$1/package-lock.json" >"$made"
+  cksum <"$1/package-lock.json" >"$made"
 }

@@ -11,5 +11,5 @@ _BEARER = re.compile(r"bearer +([^\s,]+)", re.IGNORECASE)
 
 def bearer_token(authorization: str | None) -> str | None:
     """Return the token; None if there is none or more than one, or if the scheme is another."""
-    found = _BEARER.fullmatch((authorization or "").strip())
-    return None if found is None else found[1]
+    match = _BEARER.fullmatch((authorization or "").strip())
+    return None if match is None else match[1]

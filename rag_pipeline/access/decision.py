@@ -31,7 +31,7 @@ class AccessRefusal(NamedTuple):
 
 
 class Access(NamedTuple):
-    """What a token lets its holder see.
+    """Access that a token gives its holder.
 
     ``namespaces`` is None for all of them. ``/pipeline`` also allows all, because it has the events of all.
     ``expires_at`` is in wall-clock seconds, None if the token does not expire.

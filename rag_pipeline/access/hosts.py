@@ -50,10 +50,10 @@ class HostPolicy:
         return f"the service does not answer under the host {quoted(host)}; {_ADVICE}"
 
     def _allows(self, host: str) -> bool:
-        found = _HOST.fullmatch(host.strip(" \t").lower())
-        if found is None:
+        match = _HOST.fullmatch(host.strip(" \t").lower())
+        if match is None:
             return False
-        name = found[1].removesuffix(".")
+        name = match[1].removesuffix(".")
         if _is_address(name) or name == "localhost" or name.endswith(".localhost") or name in self._names:
             return True
         return (self._plain_names and "." not in name) or name.endswith(self._suffixes)

@@ -13,7 +13,7 @@ from rag_pipeline.access.decision import EXPIRED, INVALID, Access, AccessRefusal
 from rag_pipeline.access.keys import KeyProvider, VerifyingKey
 
 LEEWAY_SECONDS = 10
-"""How far the issuer's clock may be ahead, for ``iat`` and ``nbf``. ``exp`` has no leeway."""
+"""Seconds that the issuer's clock may be ahead, for ``iat`` and ``nbf``. ``exp`` has no leeway."""
 
 _REASONS: tuple[tuple[type[Exception], AccessRefusal], ...] = (
     (jwt.ExpiredSignatureError, EXPIRED),

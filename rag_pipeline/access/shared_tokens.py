@@ -18,10 +18,10 @@ class SharedTokens:
 
     def __contains__(self, token: str) -> bool:
         # Digests have one length, and all are compared: the time shows neither a token's length nor which one matches.
-        wanted, found = _digest(token), False
+        wanted, accepted = _digest(token), False
         for digest in self._digests:
-            found |= hmac.compare_digest(digest, wanted)
-        return found
+            accepted |= hmac.compare_digest(digest, wanted)
+        return accepted
 
 
 def _digest(token: str) -> bytes:

@@ -16,9 +16,9 @@ from rag_pipeline.common.liveness import is_alive
 
 MAX_ENDED_REMEMBERED = 1000
 MAX_EARLY = 1000
-"""How many reports of an attempt may wait for the end of the attempt before it."""
+"""Reports of an attempt that may wait for the end of the attempt before it."""
 LOST_SECONDS = 30.0
-"""How long to wait for Celery's own report of a task whose process has died."""
+"""Seconds to wait for Celery's own report of a task whose process has died."""
 WORKER_LOST: Mapping[str, Any] = {
     "type": "WorkerLostError",
     "message": "the process that ran the task has died",
@@ -27,7 +27,7 @@ WORKER_LOST: Mapping[str, Any] = {
 
 
 class ReportKind(StrEnum):
-    """What has happened to a task's file."""
+    """Events in the life of a task's file."""
 
     STARTED = "started"
     STAGE = "stage"

@@ -29,7 +29,7 @@ def tracked(
     """Report each call of a function as the processing of one file: started, stages, completed or failed.
 
     ``file`` is the name of the argument that names the file, or a function of the same arguments that returns a name, a
-    :class:`File` or None. The default is the first argument that is a path or a short text. A call without a file is
+    ``File`` or None. The default is the first argument that is a path or a short text. A call without a file is
     not reported; one inside another tracked call for the same file is a stage of it. What the function returns, yields
     and raises does not change. Reports go to ``status`` if it is given. Raises ValueError if the function has no such
     argument.

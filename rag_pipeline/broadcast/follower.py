@@ -53,7 +53,7 @@ class EventFollower:
 
     @property
     def backlog_bytes(self) -> int:
-        """How much is queued; each of the two counters has one thread that changes it."""
+        """Queued bytes; each of the two counters has one thread that changes it."""
         return self._sent_bytes - self._taken_bytes
 
     def send(self, batch: PacketBatch) -> None:

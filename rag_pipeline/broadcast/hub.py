@@ -146,11 +146,6 @@ class Hub:
             counts[subscriber.namespace] += 1
         return {"total": len({s.client for s in everyone}), **counts}
 
-    def disconnect_all(self, reason: str) -> None:
-        """End every connection."""
-        for subscriber in list(self.subscribers()):
-            self._end(subscriber, reason)
-
     def count_dropped(self) -> None:
         """Count a client that was disconnected for its backlog."""
         self.clients_dropped += 1

@@ -134,7 +134,7 @@ class Replays:
     def turn(self, tail: Tail) -> float | None:
         """Send each client what it can take now; return the seconds until the next turn, None if there is none."""
         left, served = CHUNKS_A_TURN, set[_ReplayReader]()
-        # A client that has read all it missed is given the states, perhaps at once: then it is a new reader to serve.
+        # A client that has read all missed events may get the states at once, and is a new reader from then on.
         while left > 0 and (waiting := [reader for reader in self._readers.values() if reader not in served]):
             for reader in waiting:
                 if left <= 0:

@@ -20,7 +20,7 @@ from rag_pipeline.status.clocks import Moment
 from rag_pipeline.status.state import PipelineState
 
 TEXT_SECONDS = 2.0
-"""How long the encoded states of a round are kept; for slower readers they are encoded again."""
+"""Seconds for which the encoded states of a round are kept; for slower readers they are encoded again."""
 
 
 class ScriptStep(NamedTuple):

@@ -30,7 +30,7 @@ class Outlet(Protocol):
 
     @property
     def backlog_bytes(self) -> int:
-        """How much is queued that the client has not taken yet, whether it counts or not."""
+        """Queued bytes that the client has not taken yet, whether they count or not."""
         ...
 
     def disconnect(self, reason: str) -> None:

@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = OneLineParser(prog=PROGRAM, description="Follow a folder of documents live, and search it.")
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     parser.add_argument("-v", "--verbose", action="store_true", help="log more, on stderr")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for name, module, summary in (
         ("local-files", local_files, "follow a folder, and run the status service"),
         ("google-drive", google_drive, "follow a folder in Google Drive, and run the status service"),
@@ -62,4 +62,5 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=summary)
         module.add_arguments(command)
         command.set_defaults(run=module.run)
+    parser.set_defaults(run=lambda _: parser.error(f"expected a command: {', '.join(commands.choices)}; see --help"))
     return parser

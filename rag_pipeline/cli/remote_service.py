@@ -1,4 +1,4 @@
-"""What commands that talk to a running service share: its URL, the token, and the ids of its pipelines."""
+"""Shared by commands that talk to a running service: its URL, the token, and the ids of its pipelines."""
 
 from __future__ import annotations
 

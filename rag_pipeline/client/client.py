@@ -35,13 +35,13 @@ class StatusClient:
     Each state is one that its pipeline really had: a snapshot with every event since applied. After a break the client
     resumes, or takes a fresh snapshot. ``connection`` says whether the states are current.
 
-    url: the Socket.IO server, or the HTTP server, whose ``/health`` names the other port. It may end with the
-        namespace, as URLs of socket.io-client do.
-    namespace: which pipelines to follow; wins over the one in ``url``. Default: ``/pipeline``, all of them.
-    token: a string, or a function that is called before each attempt to connect.
-    on_change: called with the client after changes, on a separate thread; changes in quick succession are one call.
-    reconnect_delay_seconds, reconnect_delay_max_seconds: the first and the longest delay between attempts.
-    give_up_after_seconds: how long the service may be away; None: for ever.
+    - ``url``: the Socket.IO server, or the HTTP server, whose ``/health`` names the other port. It may end with the
+      namespace, as URLs of socket.io-client do.
+    - ``namespace``: the pipelines to follow; wins over the one in ``url``. Default: ``/pipeline``, all of them.
+    - ``token``: a string, or a function that is called before each attempt to connect.
+    - ``on_change``: called with the client after changes, on a separate thread; quick changes share one call.
+    - ``reconnect_delay_seconds``, ``reconnect_delay_max_seconds``: the first and the longest delay between attempts.
+    - ``give_up_after_seconds``: how long the service may be away; None: for ever.
 
     Errors of the service are raised only from calls that wait for something. Raises ConfigurationError for a bad
     argument.
@@ -153,7 +153,7 @@ class StatusClient:
     # -- waiting ---------------------------------------------------------------------------------------------------
 
     def events(self, *, timeout: float | None = None, limit: int = MAX_WAITING_EVENTS) -> EventStream:
-        """Return an iterator over the events from now on, in order, each once; see :class:`EventStream`.
+        """Return an iterator over the events from now on, in order, each once.
 
         ``timeout`` bounds the wait for each event, in seconds; ``limit`` bounds the number of unread events.
         """

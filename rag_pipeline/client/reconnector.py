@@ -29,7 +29,7 @@ Token = str | Callable[[], str | None] | None
 
 
 class ConnectOptions(NamedTuple):
-    """How to connect. Without ``namespace`` the URL may end with one."""
+    """Options of a connection. Without ``namespace`` the URL may end with one."""
 
     url: ServiceUrl
     namespace: str | None

@@ -1,4 +1,4 @@
-"""What the client knows: the pipelines' states and the state of the connection, shared between threads."""
+"""ClientState: the pipelines' states and the state of the connection, shared between threads."""
 
 from __future__ import annotations
 

@@ -14,11 +14,11 @@ from rag_pipeline.contract.events import NO_RESUME_OFFSET, Json
 from rag_pipeline.contract.state_reducer import apply_event
 
 HEAL_SECONDS = 2.0
-"""How long to wait for the status that closes a gap; the service sends one within 100 ms after file events."""
+"""Seconds to wait for the status that closes a gap; the service sends one within 100 ms after file events."""
 QUIET_SECONDS = 0.5
 """After this much silence the initial snapshot counts as complete, even if its last status did not say so."""
 LEFT_OVER_SECONDS = 2.0
-"""How long after a resume a pipeline that the service has not mentioned is kept."""
+"""Seconds after a resume for which a pipeline that the service has not mentioned is kept."""
 
 _ENVELOPE = frozenset({"pipeline_id", "pipeline_type", "epoch", "seq", "offset", "timestamp"})
 _ENDS = frozenset({events.FILE_COMPLETED, events.FILE_FAILED, events.FILE_SKIPPED, events.FILE_DELETED})

@@ -245,6 +245,7 @@ class Settings:
         origins = tuple(read_origin(o, environment) for o in read_list(env, "SOCKET_IO_CORS_ORIGIN"))
         state_dir = read_str(env, "STATUS_STATE_DIR")
         pipeline_id = read_str(env, "RAG_PIPELINE_ID")
+        read_flag(env, "STATUS_STRICT")  # status calls read it, and must not fail because it is bad
         return cls(
             environment=environment,
             host=host or read_str(env, "STATUS_HOST") or DEFAULT_HOST,

@@ -125,7 +125,7 @@ class Share:
 
     @property
     def most(self) -> int:
-        """How many connections the port could have now."""
+        """The number of connections that the port could have now."""
         return self._budget.most(self)
 
     def close(self) -> None:

@@ -26,6 +26,7 @@ SECRETS = frozenset(
 )
 """Settings that can also be read from a file, whose path is in ``<name>_FILE``."""
 MAX_SECRET_BYTES = 1 << 16
+_FLAGS = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(("0", "false", "no", "off"), False)
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 
 _E = TypeVar("_E", bound=StrEnum)
@@ -34,6 +35,11 @@ _E = TypeVar("_E", bound=StrEnum)
 def reject(key: str, value: object, expected: str) -> NoReturn:
     """Raise the one-line error for a bad setting."""
     raise ConfigurationError(f"{key}={value!r}: expected {expected}")
+
+
+def reject_unset(key: str, expected: str) -> NoReturn:
+    """Raise the one-line error for a setting that is required but not set."""
+    raise ConfigurationError(f"{key} is not set: expected {expected}")
 
 
 def read_str(env: Mapping[str, str], key: str) -> str | None:
@@ -101,11 +107,14 @@ def read_choice(env: Mapping[str, str], key: str, default: _E) -> _E:
 
 
 def read_flag(env: Mapping[str, str], key: str) -> bool:
-    """Return whether the variable is 1; False if it is unset, empty or 0."""
+    """Return whether the variable is on: 1, true, yes or on, in any case; False if it is unset or empty."""
     text = read_str(env, key)
-    if text not in (None, "0", "1"):
+    if text is None:
+        return False
+    value = _FLAGS.get(text.lower())
+    if value is None:
         reject(key, text, "1 or 0")
-    return text == "1"
+    return value
 
 
 def read_list(env: Mapping[str, str], key: str) -> tuple[str, ...]:

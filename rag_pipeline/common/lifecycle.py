@@ -33,7 +33,7 @@ class StopSequence:
     """Runs stop steps in order; any thread may call it, any number of times.
 
     Each step runs on a thread of its own. A step that raises or hangs is logged, and the next one runs. A caller that
-    is interrupted while it waits changes nothing: the steps go on without it.
+    is interrupted while it waits changes nothing: the steps continue without it.
     """
 
     def __init__(self, steps: Iterable[StopStep] = ()) -> None:

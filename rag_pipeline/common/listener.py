@@ -91,7 +91,9 @@ def resolve(host: str, port: int) -> tuple[int, tuple[Any, ...]]:
 
 def _explain(error: OSError, host: str, port: int, settings: str) -> Exception:
     if error.errno == errno.EADDRINUSE:
-        owner = "a rag-pipeline service" if _is_rag_pipeline(host, port) else "another program"
+        owner = "another program or a service that is starting"
+        if _is_rag_pipeline(host, port):
+            owner = "a rag-pipeline service"
         taken = PortInUseError(
             f"port {port} on {host} is in use by {owner}; stop it, or choose another port with {settings} "
             "(0 picks a free one)"

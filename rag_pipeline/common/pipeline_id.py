@@ -1,4 +1,4 @@
-"""Which text can be the id of a pipeline."""
+"""Checks of the text of a pipeline's id."""
 
 from __future__ import annotations
 

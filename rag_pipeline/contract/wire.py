@@ -425,7 +425,7 @@ class SocketIoHealth(TypedDict):
     queued: NotRequired[Count]
     """Items that wait to be sent to clients."""
     oldest_waiting_seconds: NotRequired[Amount]
-    """How long an item waits until it is sent; if none is sent, how long the oldest has waited."""
+    """Seconds that an item waits until it is sent; if none is sent, those that the oldest has waited."""
     error: NotRequired[Line]
     """Why it is not ok."""
 
@@ -440,7 +440,7 @@ class JournalHealth(TypedDict):
     error: NotRequired[Line]
     """Why it is not ok."""
     oldest_waiting_seconds: NotRequired[Amount]
-    """How long an event waits until it is stored and sent; if none is, how long the oldest has waited."""
+    """Seconds that an event waits until it is stored and sent; if none is, those that the oldest has waited."""
     events: NotRequired[Count]
     """Number of stored events."""
     bytes: NotRequired[Count]
@@ -527,7 +527,7 @@ class Error(TypedDict):
     """The answer to every request that fails."""
 
     error: Line
-    """What is wrong, for people."""
+    """The problem in one line, for people."""
 
 
 OPEN = (StateSummary, State, StatusEvent, Status, StatusSummary)

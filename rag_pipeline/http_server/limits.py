@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much one client can cost, and how many clients there can be.
+    """Limits on the cost of one client, and on the number of clients.
 
     threads: workers that respond to complete requests; they never wait for a client.
     streams: open event streams. Each keeps a thread of its own, which does not count as one of ``threads``.

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 REQUEST_LINE = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64} [\x21-\x7e\x80-\xff]+ HTTP/[0-9]{1,3}\.[0-9]{1,3}\r?\n")
 EMPTY_LINES = 3
-"""How many empty lines may precede a request: some clients send one after a body."""
+"""Empty lines that may precede a request: some clients send one after a body."""
 
 _TOKEN_START = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~-]")
 _END = re.compile(rb"\n\r?\n")

@@ -102,8 +102,8 @@ class ScopedView:
         if not self._access.limited:
             return self._view.files(query)
         ids = self._ids() if query.pipeline_id is None else self._ids() & {query.pipeline_id}
-        found = (self._view.files(query._replace(pipeline_id=pipeline_id)) for pipeline_id in sorted(ids))
-        newest_first = heapq.merge(*found, key=lambda row: row.position, reverse=True)
+        pages = (self._view.files(query._replace(pipeline_id=pipeline_id)) for pipeline_id in sorted(ids))
+        newest_first = heapq.merge(*pages, key=lambda row: row.position, reverse=True)
         return list(itertools.islice(newest_first, query.limit))
 
     @property

@@ -32,7 +32,7 @@ from rag_pipeline.http_server.waiting import WaitFor, WaitingClients
 from rag_pipeline.http_server.workers import LEAVES, RequestWorkers
 
 QUEUED_SECONDS = 2.0
-"""How long a request waits for a thread or for CPU time before it gets a 503."""
+"""Seconds that a request waits for a thread or for CPU time before it gets a 503."""
 _TURN_SECONDS = 1.0
 _ACCEPTS_A_TURN = 256
 _CLOSED_AT_ONCE = 32

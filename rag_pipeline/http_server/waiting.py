@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class WaitFor(StrEnum):
-    """What the server waits for a client to do."""
+    """Action of a client that the server waits for."""
 
     BEGIN = "to begin a request"
     HEAD = "to send the rest of its headers"

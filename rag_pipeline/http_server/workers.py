@@ -15,7 +15,7 @@ from rag_pipeline.common import native
 from rag_pipeline.http_server.cpu_budget import CpuBudget
 
 MOST_COMPUTING = 2
-"""How many jobs compute at once: each thread that computes makes the pipeline wait 5 ms, the switch interval."""
+"""Jobs that compute at once: each thread that computes makes the pipeline wait 5 ms, the switch interval."""
 COMPUTES_SECONDS = 0.02
 """A job that takes longer is assumed to wait for something, so others may start beside it."""
 

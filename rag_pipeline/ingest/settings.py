@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from rag_pipeline.common.env import read_choice, read_flag, read_float, read_int, read_str, reject
+from rag_pipeline.common.env import read_choice, read_flag, read_float, read_int, read_str, reject, reject_unset
 from rag_pipeline.ingest.embed.options import Precision
 from rag_pipeline.ingest.extract.ocr.installed import OcrMode
 from rag_pipeline.ingest.postgres_address import PostgresAddress, parse_address
@@ -56,7 +56,12 @@ class IngestSettings:
         url = _read_url(env)
         model = read_str(env, "EMBEDDING_API_MODEL")
         if url is not None and model is None:
-            reject("EMBEDDING_API_MODEL", "", "the model's name, since EMBEDDING_API_URL is set")
+            reject_unset("EMBEDDING_API_MODEL", "the model's name, because EMBEDDING_API_URL is set")
+        if url is None:
+            for key in ("EMBEDDING_API_MODEL", "EMBEDDING_API_DIMENSIONS"):
+                value = read_str(env, key)
+                if value is not None:
+                    reject(key, value, "EMBEDDING_API_URL beside it")
         folder = read_str(env, "EMBEDDING_MODEL_DIR")
         store = read_str(env, "RAG_STORE_URL")
         # The local model reads 254 word pieces. Below 128, a single long word might not fit.

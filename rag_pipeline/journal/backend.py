@@ -16,7 +16,7 @@ from rag_pipeline.status.sinks import Sink
 
 
 class HubHandle(NamedTuple):
-    """What a backend needs of the hub.
+    """The part of the hub that a backend uses.
 
     mailbox: takes events, entries and control messages for the hub.
     call: runs a function on the hub's thread, after everything published before.

@@ -42,8 +42,8 @@ def files_of(entries: Iterable[Entry], query: FileQuery) -> list[FileMatch]:
         last.pop((event.pipeline_id, key), None)  # reinserted below, to order by last change
         last[event.pipeline_id, key] = FileMatch(entry.position, event.pipeline_id, status, event.at, {})
         records[entry.position] = file
-    found = (row for row in reversed(last.values()) if _fits(row, records[row.position], query))
-    return [row._replace(file=records[row.position].to_json()) for row in islice(found, page_size(query))]
+    matches = (row for row in reversed(last.values()) if _fits(row, records[row.position], query))
+    return [row._replace(file=records[row.position].to_json()) for row in islice(matches, page_size(query))]
 
 
 def page_size(query: FileQuery) -> int:

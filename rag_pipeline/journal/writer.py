@@ -1,9 +1,9 @@
 """The writer: stores events on its own thread, then passes them to the hub.
 
 Pipelines publish to the writer, so a mutating thread never waits for a disk. The writer appends in batches and delivers
-in the order of publication. If the journal fails, events go on to the hub unstored, under new epochs: whatever the
-journal shows after the next start, nobody takes it for what clients saw since. An event that can't be stored for a
-reason of its own is left out, which ends the epoch of its pipeline only.
+in the order of publication. If the journal fails, the writer passes events to the hub unstored, under new epochs. So
+clients do not mistake what the journal has after the next start for the events that they saw. If a single event can't
+be stored, it is left out, and only the epoch of its pipeline ends.
 """
 
 from __future__ import annotations

@@ -47,15 +47,20 @@ built: weakref.WeakSet[StatusServer] = weakref.WeakSet()
 
 
 class StatusServer:
-    """Both servers and the pipelines they show. Start it with :func:`start_status_server`.
+    """Both servers and the pipelines they show. Start it with ``start_status_server``.
 
-    Starting: 1. both ports are bound, HTTP first; the soft limit of open files is raised to the hard one; 2. the keys
-    for verifying tokens are requested; 3. the journal is opened; 4. the pipelines are attached; 5. the Socket.IO thread
-    starts and answers; 6. the HTTP thread starts; 7. pipelines whose ids another process may own are attached once that
-    process is known to be dead (Redis). A failure on the way stops what was started before it.
+    The start has these steps; if one fails, the earlier ones are undone:
 
-    It is a context manager: the end of the block stops the server, unless another call of start_status_server that
-    returned this server still holds it, or the block is nested in another one. :meth:`stop` stops it in any case.
+    1. Both ports are bound, HTTP first. The soft limit of open files is raised to the hard one.
+    2. The keys for verifying tokens are requested.
+    3. The journal is opened.
+    4. The pipelines are attached.
+    5. The Socket.IO thread starts and answers.
+    6. The HTTP thread starts.
+    7. With Redis: pipelines whose ids another process may own are attached once that process is known to be dead.
+
+    It is a context manager: the end of the block stops the server, unless another call of ``start_status_server`` that
+    returned this server still holds it, or the block is nested in another one. ``stop()`` stops it in any case.
     """
 
     def __init__(
@@ -88,7 +93,9 @@ class StatusServer:
             undo.pop_all()
         self.host: str = settings.host
         self.http_port: int = self._http.port
+        """The port of the HTTP server; the chosen one if 0 was asked for."""
         self.socket_port: int = self._sockets.port
+        """The port of the Socket.IO server; the chosen one if 0 was asked for."""
         self._view = FullView(
             self._wiring,
             self._sockets,
@@ -155,9 +162,11 @@ class StatusServer:
     def stop(self) -> None:
         """Stop within seconds; idempotent, and safe against an exception that is raised into it.
 
-        1. The HTTP server ends, and no more keys are fetched. 2. Each pipeline publishes what it held back and is
-        detached. 3. The journal stores what is queued and is closed. 4. The Socket.IO server sends what is queued, says
-        goodbye to its clients and ends. 5. The server is forgotten: a new start on its ports makes a new one.
+        1. The HTTP server ends, and no more keys are fetched.
+        2. Each pipeline publishes its held-back progress and status, and is detached.
+        3. The journal stores the queued events, and is closed.
+        4. The Socket.IO server sends the queued events, disconnects its clients, and ends.
+        5. The server is forgotten: a new start on its ports makes a new one.
 
         Each step runs on a thread of its own. A step that hangs, for example on a disk that does not answer, is logged
         and left behind. If the call is interrupted, those threads continue, and the next call waits for them.

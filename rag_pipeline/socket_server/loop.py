@@ -1,4 +1,4 @@
-"""What the socket server needs of an event loop.
+"""Protocol of the event loop that the socket server runs on.
 
 eventlet is in maintenance; another driver replaces it by implementing :class:`Loop`. All calls and all callbacks run on
 the loop's one thread; a callback must not wait.

@@ -34,7 +34,7 @@ _LASTING = frozenset({errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG
 
 
 class IngestEnd(StrEnum):
-    """How the work on a file ended.
+    """Outcome of the work on a file.
 
     - REUSED: the same content is stored under another id; the caller copies or moves it.
     - DEFERRED: the same content is being ingested under another id; this file comes after that one.

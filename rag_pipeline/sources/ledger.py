@@ -120,7 +120,7 @@ class EventPosition(NamedTuple):
 
 
 class CrashCount(NamedTuple):
-    """How often the process died while this version of a file was ingested."""
+    """Number of times that the process died while this version of a file was ingested."""
 
     version: str
     crashes: int

@@ -43,7 +43,7 @@ class FoundFile(NamedTuple):
 
     @property
     def move_key(self) -> MoveKey:
-        """What a moved file keeps: its size and its modification time."""
+        """Properties that a moved file keeps: its size and its modification time."""
         return self.size, self.modified_at
 
 

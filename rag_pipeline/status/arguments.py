@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from rag_pipeline.common import logs
+from rag_pipeline.common.env import read_flag
 from rag_pipeline.contract import wire
+from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.status import checks
 from rag_pipeline.status.failures import failure
 from rag_pipeline.status.model import FileFailure, FileWarning
@@ -27,8 +29,14 @@ _NO_RESULT = JsonCopy(None, 0)
 
 
 def strict() -> bool:
-    """Return whether ``STATUS_STRICT`` is on; read only when an argument is bad."""
-    return os.environ.get("STATUS_STRICT", "").strip().lower() in ("1", "true", "yes", "on")
+    """Return whether ``STATUS_STRICT`` is on; read only when an argument is bad.
+
+    A bad value is off here, and is rejected when the service starts: a status call must not fail because of it.
+    """
+    try:
+        return read_flag(os.environ, "STATUS_STRICT")
+    except ConfigurationError:
+        return False
 
 
 class Arguments:
@@ -157,6 +165,11 @@ class Arguments:
     def own(self, key: str, value: object) -> Any:
         """Return a JSON copy of an own field's value; parts that can't be shown are left out."""
         return copy_json(key, value, None if strict() else self._part_left_out(key, value)).value
+
+    def question(self, key: str, field: str) -> None:
+        """Raise, or log once, that an own field's name is nearly that of a field of the state."""
+        hint = ValueError(f"did you mean {field}? If {key} is a field of your own, pass own={{{key!r}: ...}}")
+        self._leave_out(key, None, hint, "is kept as a field of your own")
 
     def refuse(self, key: str, error: Exception) -> None:
         """Raise the error, or log that the argument is left out."""

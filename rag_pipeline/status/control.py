@@ -20,12 +20,12 @@ MAX_WAITING = 1000
 class Action(StrEnum):
     """Actions of a pipeline.
 
-    pause: start no more files or checks; files in flight are finished.
-    resume: end the pause.
-    check: check the source now.
-    retry: process a failed file again, now.
-    postpone: stop a file, and process it after all others; ``cancel`` is accepted as its former name.
-    confirm: delete the files that are held because too many are gone at once.
+    - ``pause``: start no more files or checks; files in flight are finished.
+    - ``resume``: end the pause.
+    - ``check``: check the source now.
+    - ``retry``: process a failed file again, now.
+    - ``postpone``: stop a file, and process it after all others; ``cancel`` is accepted as its former name.
+    - ``confirm``: delete the files that are held because too many are gone at once.
     """
 
     PAUSE = "pause"
@@ -70,7 +70,7 @@ class ControlRequest(NamedTuple):
 class Control:
     """Queue of requests to one pipeline; every call is safe from any thread and never waits.
 
-    ``actions`` are the actions that the pipeline can do. A pipeline that checks more than that calls :meth:`attend`.
+    ``actions`` are the actions that the pipeline can do. A pipeline that checks more than that calls ``attend``.
     Nothing here outlives the process: a paused pipeline runs again after a restart.
     """
 
@@ -95,7 +95,7 @@ class Control:
 
         Pause and resume take effect at once, the others as soon as the pipeline gets to them. ``deletions``, for
         ``confirm``, is how many held deletions the person has seen: if more are held by then, none is confirmed.
-        Raises :class:`ControlError` if the action is impossible, such as a retry of a file that has not failed.
+        Raises ControlError if the action is impossible, such as a retry of a file that has not failed.
         """
         request = ControlRequest(action, file_id, deletions)
         self._check(request)

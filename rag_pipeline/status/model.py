@@ -178,7 +178,7 @@ class StateBody(NamedTuple):
     eta_seconds: float | None
     own: Json
     attempts: FileTotals = FileTotals()
-    """How often this process ended a file, by outcome; not part of the JSON."""
+    """Attempts that this process ended, by outcome; not part of the JSON."""
 
     def to_json(self, at: float) -> Json:
         """Return the state as users see it; ``seconds_until_next_check`` counts from ``at``."""

@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Hashable
 
 NONE, PROCESSED, FAILED, SKIPPED, DELETED, WARNED = range(6)
-"""How a file's newest attempt ended, in the order of the totals; NONE for a new file and for one in flight.
+"""Outcomes of a file's newest attempt, in the order of the totals; NONE for a new file and for one in flight.
 
 WARNED is the outcome, in the table and the totals, of a file that completed with warnings; PROCESSED everywhere else.
 

@@ -13,7 +13,7 @@ from rag_pipeline.status.model import FileRecord
 class Processing:
     """Reports one file from its start to its end; ``with`` and ``async with`` do the same.
 
-    A block whose file was ended already (by :meth:`skip`, or by another call of the pipeline) reports nothing at its
+    A block whose file was ended already (by ``skip``, or by another call of the pipeline) reports nothing at its
     end.
     """
 

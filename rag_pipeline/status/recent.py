@@ -8,7 +8,7 @@ from rag_pipeline.status.files import Key, key_of
 from rag_pipeline.status.model import FileRecord
 
 MOST = (0, 10, 5, 5, 0)
-"""How many files are listed, by outcome."""
+"""Number of listed files, by outcome."""
 
 FileList = tuple[FileRecord, ...]
 

@@ -52,7 +52,7 @@ class Throughput:
                 self._last.clear()
 
     def progressed(self, now: float) -> None:
-        """Note a sign of life of a file in flight."""
+        """Note that a file in flight has reported."""
         self._last_sign = now
 
     def ended(self, now: float, in_flight: int, *, worked: bool) -> None:

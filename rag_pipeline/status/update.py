@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from rag_pipeline.contract.events import Json
@@ -24,6 +26,9 @@ _CHECKS: dict[str, Callable[[str, object], Any]] = {
     "files_queued": checks.check_count,
     "seconds_until_next_check": checks.check_wait,
 }
+_SETTABLE = ("pipeline_type", *_CHECKS)
+_NEARLY_EQUAL = 0.85
+_MAX_LENGTH = 40  # a longer name is like none of them
 
 
 class FieldUpdate(NamedTuple):
@@ -37,8 +42,10 @@ class FieldUpdate(NamedTuple):
 def read_update(keywords: Mapping[str, Any], arguments: Arguments) -> FieldUpdate:
     """Return the keywords as checked fields; what can't be shown is left out."""
     given_own = keywords.get("own")
+    declared: Mapping[str, Any] = {}
     if isinstance(given_own, Mapping):
-        keywords = {**{key: value for key, value in keywords.items() if key != "own"}, **given_own}
+        declared = {**given_own}
+        keywords = {**{key: value for key, value in keywords.items() if key != "own"}, **declared}
     fields: Json = {}
     own: Json = {}
     new_type: tuple[str | None] | None = None
@@ -52,8 +59,17 @@ def read_update(keywords: Mapping[str, Any], arguments: Arguments) -> FieldUpdat
         elif key in RESERVED_FIELDS:
             arguments.refuse(key, ValueError(f"{key} is computed by the service and can't be set"))
         else:
+            if key not in declared and len(key) <= _MAX_LENGTH and (field := _nearly_equal_field(key)) is not None:
+                arguments.question(key, field)
             _set_own(own, key, value, arguments)
     return FieldUpdate(fields, _merging(own, arguments) if own else None, new_type)
+
+
+@lru_cache(maxsize=256)
+def _nearly_equal_field(key: str) -> str | None:
+    """Return the settable field that the name is probably a misspelling of."""
+    matches = difflib.get_close_matches(key.lower(), _SETTABLE, n=1, cutoff=_NEARLY_EQUAL)
+    return matches[0] if matches else None
 
 
 def _set_field(fields: Json, key: str, value: Any, arguments: Arguments) -> None:

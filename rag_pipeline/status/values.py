@@ -21,7 +21,7 @@ from rag_pipeline.status.checks import MAX_LABEL_LENGTH, readable
 MAX_JSON_CHARACTERS = 1 << 18
 MAX_OWN_FIELDS = 256
 MAX_SHOWN_RESULT_CHARACTERS = 2_000
-"""How much of a file's ``result`` the lists of the state show."""
+"""Characters of a file's ``result`` that the lists of the state show."""
 _MAX_DEPTH = 64
 _MAX_INT_BITS = 1024
 

@@ -358,15 +358,6 @@ def test_the_next_turn_is_due_within_a_second(one: One) -> None:
     assert 0 < setup.hub.drain() <= 1.0
 
 
-def test_disconnecting_all_survives_a_failing_client(one: One) -> None:
-    setup, _ = one
-    outlets = [setup.join(works=works)[1] for works in (None, 5, None)]
-    setup.settle()
-    setup.hub.disconnect_all("the end")
-    assert [outlet.reasons for outlet in outlets] == [["the end"]] * 3
-    assert setup.hub.clients()["total"] == 0
-
-
 @pytest.mark.slow
 def test_every_client_gets_the_right_state_while_threads_report_and_clients_come_and_go(one: One) -> None:
     setup, pipeline = one

@@ -32,7 +32,10 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_without_a_command_the_commands_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main([]) == ExitCode.USAGE
-    assert "COMMAND" in capsys.readouterr().err
+    assert capsys.readouterr().err == (
+        "rag-pipeline: error: expected a command: local-files, google-drive, run, serve, watch, control, search, "
+        "store, health; see --help\n"
+    )
 
 
 @pytest.mark.parametrize(

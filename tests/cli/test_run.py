@@ -191,7 +191,7 @@ def test_a_failed_pipeline_does_not_stop_the_others(tmp_path: Path, env: dict[st
 
 def test_the_command_ends_when_all_pipelines_have_failed(tmp_path: Path, env: dict[str, str]) -> None:
     done = run(*COMMAND, file_of(tmp_path, remote("a", "1a"), remote("b", "1b")), env=env)
-    assert (done.returncode, done.stderr.count("\n")) == (ExitCode.ACCESS, 2)
+    assert (done.returncode, done.stderr.count("\n")) == (ExitCode.USAGE, 2)
     for name in ("a", "b"):
         assert f"rag-pipeline: error: {name}: no credentials for Google Drive" in done.stderr
 
@@ -318,8 +318,8 @@ def test_control_is_refused_if_it_is_not_enabled(tmp_path: Path, env: dict[str, 
         wait_for(port, lambda s: idle(s, "papers"))
         assert post(port, "/control/papers/pause")[0] == 403
         assert states(port)["papers"]["status"] == "idle"
-    wrong = run(*COMMAND, file_of(tmp_path, local("papers", "docs")), env={**env, "STATUS_CONTROL": "yes"})
+    wrong = run(*COMMAND, file_of(tmp_path, local("papers", "docs")), env={**env, "STATUS_CONTROL": "maybe"})
     assert (wrong.returncode, wrong.stderr) == (
         ExitCode.USAGE,
-        "rag-pipeline: error: STATUS_CONTROL='yes': expected 1 or 0\n",
+        "rag-pipeline: error: STATUS_CONTROL='maybe': expected 1 or 0\n",
     )

@@ -29,16 +29,22 @@ def test_empty_variables_count_as_unset() -> None:
     assert Settings.from_env(dict.fromkeys((*names, *more), "  ")) == Settings()
 
 
-@pytest.mark.parametrize(("value", "control"), [("1", True), (" 1 ", True), ("0", False), ("", False)])
-def test_control_is_on_only_if_the_variable_is_1(value: str, control: bool) -> None:
-    assert read(STATUS_CONTROL=value).control is control
+@pytest.mark.parametrize("value", ["1", " 1 ", "true", "TRUE", "yes", "on"])
+def test_control_is_on_if_the_variable_says_so(value: str) -> None:
+    assert read(STATUS_CONTROL=value).control is True
 
 
-@pytest.mark.parametrize("value", ["yes", "true", "2", "-1"])
-def test_a_flag_other_than_1_and_0_is_an_error(value: str) -> None:
+@pytest.mark.parametrize("value", ["0", "", "false", "no", "Off"])
+def test_control_is_off_otherwise(value: str) -> None:
+    assert read(STATUS_CONTROL=value).control is False
+
+
+@pytest.mark.parametrize("key", ["STATUS_CONTROL", "STATUS_STRICT"])
+@pytest.mark.parametrize("value", ["maybe", "2", "-1"])
+def test_a_flag_that_is_neither_on_nor_off_is_an_error(key: str, value: str) -> None:
     with pytest.raises(ConfigurationError) as error:
-        read(STATUS_CONTROL=value)
-    assert str(error.value) == f"STATUS_CONTROL={value!r}: expected 1 or 0"
+        read(**{key: value})
+    assert str(error.value) == f"{key}={value!r}: expected 1 or 0"
 
 
 def test_the_socket_port_follows_the_http_port() -> None:

@@ -20,6 +20,9 @@ def test_port_0_picks_a_free_port(host: str) -> None:
         listener.close()
 
 
+OTHER = "another program or a service that is starting"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("owner", ["127.0.0.1", "0.0.0.0"])
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
@@ -27,7 +30,7 @@ def test_the_error_of_a_taken_port_names_it(owner: str, host: str) -> None:
     taken = open_listener(owner, 0)
     try:
         port = taken.getsockname()[1]
-        with pytest.raises(PortInUseError, match=f"^port {port} on {host} is in use") as raised:
+        with pytest.raises(PortInUseError, match=f"^port {port} on {host} is in use by {OTHER}; ") as raised:
             open_listener(host, port)
         assert raised.value.errno == errno.EADDRINUSE
         assert isinstance(raised.value, OSError)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -89,6 +90,18 @@ def test_the_dashboard_and_the_documents_are_in_the_wheel(python: Path) -> None:
     assert sizes["openapi.json"] > 10_000
     assert sizes["asyncapi.json"] > 10_000
     assert min(sizes.values()) > 0
+
+
+def test_the_sdist_has_the_package_and_nothing_else(tmp_path: Path) -> None:
+    built = run(sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", tmp_path)
+    assert built.returncode == 0, built.stderr
+    (sdist,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        paths = [Path(name).relative_to(sdist.name.removesuffix(".tar.gz")) for name in archive.getnames()]
+    files = {path.as_posix() for path in paths if path.parts[0] != "rag_pipeline"}
+    assert files == {
+        "status_server.py", "README.md", "CHANGELOG.md", "LICENSE", "PKG-INFO", "pyproject.toml", ".gitignore",
+    }  # fmt: skip
 
 
 def test_the_types_are_shipped(wheel: Path) -> None:

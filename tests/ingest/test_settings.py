@@ -20,7 +20,9 @@ def test_the_key_is_not_shown() -> None:
     ("env", "message"),
     [
         ({"EMBEDDING_API_URL": "ftp://x", "EMBEDDING_API_MODEL": "m"}, "EMBEDDING_API_URL='ftp://x'"),
-        ({"EMBEDDING_API_URL": "http://x"}, "EMBEDDING_API_MODEL"),
+        ({"EMBEDDING_API_URL": "http://x"}, "EMBEDDING_API_MODEL is not set: expected the model's name"),
+        ({"EMBEDDING_API_MODEL": "m"}, "EMBEDDING_API_MODEL='m': expected EMBEDDING_API_URL beside it"),
+        ({"EMBEDDING_API_DIMENSIONS": "8"}, "EMBEDDING_API_DIMENSIONS='8': expected EMBEDDING_API_URL beside it"),
         ({"RAG_CHUNK_TOKENS": "255"}, "RAG_CHUNK_TOKENS='255'"),
         ({"RAG_CHUNK_TOKENS": "127"}, "RAG_CHUNK_TOKENS"),
         ({"RAG_EXTRACTION_SECONDS": "0"}, "RAG_EXTRACTION_SECONDS='0'"),

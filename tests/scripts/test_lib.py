@@ -1,10 +1,11 @@
-"""The set-up that the scripts share: found again when done, done over when cut short, one line when it can't be."""
+"""The set-up that the scripts share: it runs once, starts again after an interruption, and names what is missing."""
 
 from __future__ import annotations
 
 import os
 import sys
 from pathlib import Path
+from shutil import which
 
 import pytest
 
@@ -49,7 +50,7 @@ def test_without_a_python_one_line_says_what_is_needed(clone: Path) -> None:
     run = bash(clone, "PATH=/nowhere; base=$(find_python); echo not reached")
     assert run.returncode == 1
     assert run.stdout == ""
-    assert run.stderr.startswith("some: no Python from 3.11 to 3.13 found")
+    assert run.stderr.startswith("some: no Python from 3.11 to 3.14 found")
     assert run.stderr.count("\n") == 1
 
 
@@ -98,10 +99,34 @@ def test_a_moved_clone_is_set_up_anew(clone: Path) -> None:
     assert str(moved) in (moved / ".venv" / "bin" / "activate").read_text()
 
 
-def test_two_at_once_take_turns(clone: Path) -> None:
-    run = bash(clone, SET_UP + " & first=$!\n" + SET_UP + "\nwait $first")
+@pytest.fixture
+def commands_of_macos(tmp_path: Path) -> str:
+    """A PATH with the commands that the set-up may use: without flock, sha256sum and the rest of GNU and util-linux."""
+    folder = tmp_path / "macos"
+    folder.mkdir()
+    for name in ("cat", "cksum", "dirname", "grep", "rm", "sh", "sleep", "touch"):
+        command = which(name)
+        assert command is not None
+        (folder / name).symlink_to(command)
+    (folder / "python3").symlink_to(sys.executable)
+    return str(folder)
+
+
+def test_two_at_once_take_turns_with_the_commands_of_macos(clone: Path, commands_of_macos: str) -> None:
+    slow_pip = FAKE_PIP.replace("pip_install() {", "pip_install() { sleep 0.2;")
+    set_up = slow_pip + QUICK_VENV + SET_UP_ONCE
+    run = bash(clone, set_up + " & first=$!\n" + set_up + "\nwait $first", path=commands_of_macos)
     assert run.returncode == 0, run.stderr
+    assert run.stderr.count("setting up .venv") == 1
     assert installs(clone) == 3
+
+
+def test_a_python_that_was_not_tested_comes_after_the_others(clone: Path, tmp_path: Path) -> None:
+    for name in ("python3.14", "python3.11"):
+        make_command(tmp_path / "bin", name, "exit 0")
+    assert bash(clone, "find_python", path=f"{tmp_path / 'bin'}:/nowhere").stdout == "python3.11\n"
+    (tmp_path / "bin" / "python3.11").unlink()
+    assert bash(clone, "find_python", path=f"{tmp_path / 'bin'}:/nowhere").stdout == "python3.14\n"
 
 
 def test_missing_commands_are_named_in_one_line_without_root(clone: Path) -> None:
@@ -109,7 +134,7 @@ def test_missing_commands_are_named_in_one_line_without_root(clone: Path) -> Non
         clone, "can_apt() { false; }\nwant sh dash\nwant no-such-cmd pkg-a pkg-b\nwant nor-this pkg-c\ninstall_wanted"
     )
     assert run.returncode == 0
-    assert run.stderr == "some: tests are skipped for want of these Debian packages: pkg-a pkg-b pkg-c\n"
+    assert run.stderr == "some: some tests are skipped: they need these Debian packages: pkg-a pkg-b pkg-c\n"
 
 
 def test_missing_commands_are_installed_with_root(clone: Path) -> None:

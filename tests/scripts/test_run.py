@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 def clone(tmp_path: Path) -> Path:
     """A clone that is set up already, with a Python that only says what it was asked to run."""
     clone = make_clone(tmp_path)
-    make_command(clone / ".venv" / "bin", "python", '[ "$1" = -V ] || printf "%s\\n" "$$" "$PWD" "$@"')
+    make_command(clone / ".venv" / "bin", "python", 'case $1 in -V | -I) ;; *) printf "%s\\n" "$$" "$PWD" "$@" ;; esac')
     done = bash(
         clone, 'stamp "$root"/{requirements,requirements-model}.txt "$root/pyproject.toml" >"$root/.venv/.stamp-run"'
     )

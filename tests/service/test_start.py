@@ -85,6 +85,7 @@ def test_a_start_on_one_port_of_a_running_server_fails_and_leaves_that_server_al
         *(("STATUS_PORT", "http"), ("STATUS_PORT", "70000"), ("SOCKET_IO_PORT", "-1"), ("STATUS_PORT", "65535")),
         *(("SOCKET_IO_TRANSPORTS", "websocket,carrier-pigeon"), ("SOCKET_IO_CORS_ORIGIN", "example.com")),
         *(("ENVIRONMENT", "staging"), ("STATUS_HOST", "no such host"), ("RAG_PIPELINE_ID", "a\tb")),
+        ("STATUS_STRICT", "maybe"),
     ],
 )
 def test_a_bad_setting_stops_the_start_with_one_line(monkeypatch: pytest.MonkeyPatch, key: str, value: str) -> None:

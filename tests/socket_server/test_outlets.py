@@ -28,7 +28,8 @@ def test_a_disconnect_ends_the_client_and_logs_the_reason_once(caplog: pytest.Lo
     pipeline = new_pipeline()
     with serving(pipeline, direct=direct) as server, WebSocketSession(server.socket_port) as client:
         client.receive()
-        on_the_hub(server, lambda: server._sockets.hub.disconnect_all("the test says so"))
+        [subscriber] = server._sockets.hub.subscribers()
+        on_the_hub(server, lambda: subscriber.outlet.disconnect("the test says so"))
         with pytest.raises(ClientClosedError):
             client.receive()
         wait_until(lambda: clients(server)["total"] == 0)

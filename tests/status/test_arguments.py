@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -142,6 +143,40 @@ def test_own_fields_over_the_limit_are_left_out_and_none_removes_one(pipeline: P
     state = pipeline.get()
     assert state["later"] == 1
     assert not set(own[:10]) & state.keys()
+
+
+@pytest.mark.parametrize(("value", "raises"), [("true", True), ("on", True), ("off", False), ("maybe", False)])
+def test_strict_is_a_flag_like_any_other_and_a_bad_value_raises_nothing(
+    pipeline: PipelineStatus, monkeypatch: pytest.MonkeyPatch, value: str, raises: bool
+) -> None:
+    monkeypatch.setenv("STATUS_STRICT", value)
+    with pytest.raises(ValueError, match="progress") if raises else nullcontext():
+        pipeline.file_progress("a", "x", 55)
+
+
+def test_an_own_field_that_is_nearly_a_built_in_one_is_kept_and_named_once(
+    pipeline: PipelineStatus, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(3):
+        untyped(pipeline).update(statuss="running", Files_Queud=3, colour="red")
+    assert [record.getMessage() for record in caplog.records] == [
+        f"pipeline lenient: {key} is kept as a field of your own: did you mean {field}? If {key} is a field of your "
+        f"own, pass own={{'{key}': ...}} (STATUS_STRICT=1 raises instead)"
+        for key, field in (("statuss", "status"), ("Files_Queud", "files_queued"))
+    ]
+    assert pipeline.get()["statuss"] == "running"
+
+
+def test_strict_rejects_an_own_field_that_is_nearly_a_built_in_one_unless_it_is_in_own(
+    pipeline: PipelineStatus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STATUS_STRICT", "1")
+    before = pipeline.get()
+    with pytest.raises(ValueError, match=r"^did you mean status\? If statuss is a field of your own, pass own="):
+        untyped(pipeline).update(statuss="running", is_checking=True)
+    assert pipeline.get() == before
+    pipeline.update(own={"statuss": "running"})
+    assert pipeline.get()["statuss"] == "running"
 
 
 def test_strict_raises_instead_and_changes_nothing(pipeline: PipelineStatus, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -192,7 +192,7 @@ function timerWhile(condition: boolean, timer: Timer, ms: number, run: () => voi
   return undefined;
 }
 
-/** Run a callback of the user; if it throws, report it and go on. */
+/** Run a callback of the user; if it throws, report the error and continue. */
 function runSafely(run: () => void): void {
   try {
     run();

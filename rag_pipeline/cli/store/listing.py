@@ -15,7 +15,7 @@ _NUMBERS = (1, 2)
 
 
 class PipelineSummary(NamedTuple):
-    """What the list says about one pipeline.
+    """One pipeline in the list.
 
     changed_at: when one of its files was last written, in seconds since 1970.
     source: the location in the ledger.

@@ -24,8 +24,8 @@ DESCRIPTION = (
 )
 EPILOG = (
     "Exit codes: 0 stopped by Ctrl+C or SIGTERM, or with --until-idle done without failures; 1 a file failed, or a "
-    "pipeline is in error; 9 the service refuses the token; 10 no service at the start; 124 --timeout has passed; "
-    "130 stopped before --until-idle was done."
+    "pipeline is in error; 2 with --until-idle, the service has no such --pipeline; 9 the service refuses the token; "
+    "10 no service at the start; 124 --timeout has passed; 130 stopped before --until-idle was done."
 )
 
 
@@ -44,7 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     output = parser.add_mutually_exclusive_group()
     output.add_argument("--plain", action="store_true", help="print plain lines, also in a terminal")
     output.add_argument("--json", action="store_true", help="print every event as one line of JSON")
-    parser.add_argument("--wait", action="store_true", help="wait for a service that does not run yet")
+    parser.add_argument(
+        "--wait", action="store_true", help="wait for a service, or a --pipeline, that does not run yet"
+    )
     parser.add_argument(
         "--until-idle", action="store_true", help="exit when all work is done: 0, or 1 if a file failed meanwhile"
     )

@@ -8,9 +8,9 @@ from typing import NamedTuple, Protocol
 
 from rag_pipeline.cli.remote_service import unknown_pipelines
 from rag_pipeline.cli.watch.output import WatchFrame, WatchOutput
-from rag_pipeline.cli.watch.work_tracker import WorkTracker
+from rag_pipeline.cli.watch.work_tracker import IDLE_SECONDS, WorkTracker
 from rag_pipeline.client import ConnectionState, Event, EventStream, SlowConsumerError, StatusClient
-from rag_pipeline.errors import ExitCode, WaitTimeoutError
+from rag_pipeline.errors import ConfigurationError, ExitCode, WaitTimeoutError
 
 POLL_SECONDS = 0.1
 
@@ -40,10 +40,12 @@ class WatchLoop:
         self._options = options
         self._work = WorkTracker(time.time())
         self._started_at = time.monotonic()
+        self._seen: set[str] = set()
+        self._unknown_since: float | None = None
         self._stream: EventStream | None = client.events() if output.wants_events else None
 
     def run(self, stop: StopRequest) -> int:
-        """Return the exit code; raises AccessDeniedError, UnreachableError or WaitTimeoutError."""
+        """Return the exit code; raises AccessDeniedError, ConfigurationError, UnreachableError or WaitTimeoutError."""
         self._output.begin()
         summary = None
         try:
@@ -89,6 +91,7 @@ class WatchLoop:
         if not self._options.until_idle:
             return None
         now = time.monotonic()
+        self._check_pipelines(frame, now)
         if frame.connection is ConnectionState.LIVE:
             self._work.update(frame.states, now)
         else:
@@ -99,6 +102,19 @@ class WatchLoop:
         if limit is not None and now - self._started_at >= limit:
             raise WaitTimeoutError(f"the work was not done within {limit:g} seconds: {self._work.summary()}")
         return None
+
+    def _check_pipelines(self, frame: WatchFrame, now: float) -> None:
+        """Raise ConfigurationError if a chosen pipeline has not been shown after a moment, unless it is waited for.
+
+        The moment is for a service that has just started. A pipeline that was shown before comes back after a restart.
+        """
+        self._seen.update(frame.states)
+        if self._options.wait or not frame.notice or self._seen.issuperset(self._options.pipelines or ()):
+            self._unknown_since = None
+        elif self._unknown_since is None:
+            self._unknown_since = now
+        elif now - self._unknown_since >= IDLE_SECONDS:
+            raise ConfigurationError(f"{frame.notice}; use --wait to wait for it")
 
     def _is_fatal(self, connection: ConnectionState) -> bool:
         if connection is ConnectionState.CONNECTING:

@@ -12,7 +12,7 @@ from rag_pipeline.contract.events import Json
 
 
 class WatchFrame(NamedTuple):
-    """What the client knows at one moment: the states by pipeline id, and the state of the connection.
+    """Snapshot of the client: the states by pipeline id, and the state of the connection.
 
     ``notice`` is a remark for the user; empty if there is none.
     """

@@ -17,7 +17,7 @@ from rag_pipeline.client import ConnectionState, Event
 from rag_pipeline.common.printing import printable
 
 IDLE_REDRAW_SECONDS = 0.5
-"""How often the view is redrawn while only the times change."""
+"""Seconds between two frames while only the times change."""
 
 
 class Screen:

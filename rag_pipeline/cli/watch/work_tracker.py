@@ -12,7 +12,7 @@ BUSY = frozenset({"initializing", "scanning", "running", "processing", "paused",
 """The statuses of a pipeline that has work to do."""
 ERROR = "error"
 IDLE_SECONDS = 1.0
-"""How long all pipelines must be idle: between two files there may be a moment with none in flight."""
+"""Seconds for which all pipelines must be idle: between two files there may be a moment with none in flight."""
 
 
 class OutcomeCounts(NamedTuple):

@@ -160,7 +160,7 @@ function timerWhile(condition, timer, ms, run) {
     clearTimeout(timer);
     return undefined;
 }
-/** Run a callback of the user; if it throws, report it and go on. */
+/** Run a callback of the user; if it throws, report the error and continue. */
 function runSafely(run) {
     try {
         run();

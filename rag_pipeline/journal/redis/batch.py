@@ -175,8 +175,8 @@ def state_items(status: PipelineEvent, body: StateBody, *, gap: bool = False) ->
         for file in body.files_processing
     ]
     # Numbered, so a client that asks for the missing events gets it.
-    shown = status._replace(body=GapBody(body), numbered=True) if gap else status
-    return [FileReset(pipeline_id, body.files_in_flight == len(in_flight)), *ended, *in_flight, shown]
+    sent_status = status._replace(body=GapBody(body), numbered=True) if gap else status
+    return [FileReset(pipeline_id, body.files_in_flight == len(in_flight)), *ended, *in_flight, sent_status]
 
 
 def _encode_repair(item: FileRepair | FileReset) -> list[str]:

@@ -19,7 +19,7 @@ LEASE_SECONDS = 30.0
 HEARTBEAT_SECONDS = 30.0
 HEARTBEAT_INTERVAL_SECONDS = 2.0
 CLAIM_PATIENCE_SECONDS = 3 * HEARTBEAT_INTERVAL_SECONDS
-"""How long another owner may send no heartbeat before it counts as dead."""
+"""Seconds without a heartbeat after which another owner counts as dead."""
 
 
 class ScriptStatus(StrEnum):

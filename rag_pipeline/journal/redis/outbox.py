@@ -2,7 +2,7 @@
 
 A batch is kept until the server has answered, and sent again unchanged: the server knows it by its number. Pipelines
 that the server refused, or has lost data of, are handled here. The events of a pipeline that this process does not own
-yet, or that can't be written, wait; other pipelines go on.
+yet, or that can't be written, wait; those of other pipelines are written.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ class Outbox:
             self._claims.add(pipeline_id)
 
     def fail_claims(self, error: JournalError) -> None:
-        """Answer all waiting threads with the error; the claims go on once Redis can be reached."""
+        """Answer all waiting threads with the error; the claims continue once Redis can be reached."""
         requests, self._requests = self._requests, []
         for request in requests:
             request.fail(error)

@@ -161,7 +161,7 @@ class RedisPublisher:
 
     @property
     def errors(self) -> list[str]:
-        """What is wrong: with Redis, and with single pipelines."""
+        """The present problems: of Redis, and of single pipelines."""
         outbox = self._outbox
         errors = [*outbox.refused.copy().values(), *outbox.broken.copy().values()]
         return errors if self.degraded is None else [self.degraded, *errors]

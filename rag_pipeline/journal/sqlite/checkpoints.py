@@ -160,8 +160,8 @@ class CheckpointWriter:
                 started = checkpoint.in_flight[key] = position
                 self._files.change(checkpoint.pipeline_id, key, FileStatus.PROCESSING, at, position, started, file)
         if body.files_in_flight == len(body.files_processing):  # else it shows only the last of them
-            shown = {key_of(file.name, file.id) for file in body.files_processing}
-            for key in [key for key in checkpoint.in_flight if key not in shown]:
+            in_flight = {key_of(file.name, file.id) for file in body.files_processing}
+            for key in [key for key in checkpoint.in_flight if key not in in_flight]:
                 del checkpoint.in_flight[key]
                 self._files.drop(checkpoint.pipeline_id, key)
         lists = (body.files_completed, body.files_failed, body.files_skipped)

@@ -28,7 +28,7 @@ LEDGER_DEPENDENCY = "ledger"
 MAX_DELETED = 500
 MAX_REUSED = 250
 GATHER_SECONDS = 1.0
-"""How long a file that reuses stored text waits for others; the status hardly shows it meanwhile."""
+"""Seconds that a file that reuses stored text waits for others; the status hardly shows it meanwhile."""
 
 
 class TextReuse(NamedTuple):

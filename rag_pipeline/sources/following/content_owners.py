@@ -15,7 +15,7 @@ from rag_pipeline.sources.source import FoundFile
 from rag_pipeline.sources.worker_pool import WorkerPool
 
 MAX_CANDIDATES = 1_000
-"""How many files with one content are tried."""
+"""Files with one content that are tried."""
 
 
 class StoredCopy(NamedTuple):

@@ -337,7 +337,7 @@ class JobRunner:
             return steady_now() + OVERRUN_RETRY_SECONDS
         if not self._retry or result.removes_text:
             return None
-        # Retries never end: the cause may be mended at night, when nobody is there to ask for a retry.
+        # Retries never end: someone may fix the cause at night, when nobody is there to request a retry.
         wait = RETRY_SECONDS * RETRY_FACTOR ** min(attempts - 1, 10) if result.retryable else MAX_RETRY_SECONDS
         return steady_now() + min(MAX_RETRY_SECONDS, wait)
 

@@ -45,9 +45,9 @@ logger = logging.getLogger(__name__)
 TICK_SECONDS = 0.2
 STOP_SECONDS = 8.0
 SINGLE_SETTLE_SECONDS = 60.0
-"""How long a single pass waits for files that are still being written."""
+"""Seconds that a single pass waits for files that are still being written."""
 SINGLE_TRIPS = 3
-"""How often a dependency may fail in a row before a single pass ends with its error."""
+"""Failures of a dependency in a row after which a single pass ends with its error."""
 
 
 class FollowingPipeline:

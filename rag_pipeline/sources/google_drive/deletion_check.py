@@ -18,7 +18,7 @@ from rag_pipeline.sources.google_drive.records import DriveFile
 from rag_pipeline.sources.source import Check
 
 RECHECK_SECONDS = 600.0
-"""How long Drive is not asked again about an undecided file."""
+"""Seconds between two checks of an undecided file in Drive."""
 
 
 class Location(Enum):

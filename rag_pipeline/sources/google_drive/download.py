@@ -38,7 +38,7 @@ _DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 @dataclass(frozen=True, slots=True)
 class ExpectedContent:
-    """What is known of a content before the download; None is unknown.
+    """Properties of a content before its download; None is unknown.
 
     mime_type: of an export. If HTML arrives instead, it is Google's login page.
     limit_bytes: a longer content is rejected.

@@ -2,6 +2,7 @@
 
 DriveError (RuntimeError)          Drive refused a request, or its answer is unusable
 ├── CredentialsError               the credentials are unusable; the message says what to do
+│   └── CredentialsSettingError    a setting names none, or has a bad value; Google was not asked
 ├── DriveUnavailableError          a network failure, a failure of Drive or a limit, after all attempts
 ├── RefusedError                   Drive refuses the project or the account, or refuses for an unknown reason
 ├── PageTokenGoneError             the page token has expired: list again from the start
@@ -26,6 +27,12 @@ class CredentialsError(DriveError):
     """The credentials are missing, malformed, revoked or insufficient; the message says what to do."""
 
     exit_code = ExitCode.ACCESS
+
+
+class CredentialsSettingError(CredentialsError):
+    """A setting of the credentials is missing or has a bad value, or its file can't be used; Google was not asked."""
+
+    exit_code = ExitCode.USAGE
 
 
 class DriveUnavailableError(DriveError):

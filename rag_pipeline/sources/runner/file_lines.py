@@ -21,7 +21,7 @@ _ENDS = frozenset({events.FILE_COMPLETED, events.FILE_FAILED, events.FILE_SKIPPE
 
 
 class Service(Protocol):
-    """What a terminal needs to know of the running service."""
+    """The part of the running service that a terminal shows."""
 
     host: str
     http_port: int

@@ -18,7 +18,7 @@ from rag_pipeline.sources.runner.toml_table import TomlTable
 
 
 class RunDefaults(NamedTuple):
-    """What all pipelines of a run file share; ``base`` is the folder that relative paths start from.
+    """Settings that all pipelines of a run file share; ``base`` is the folder that relative paths start from.
 
     ``confirm_deletions`` is ``--confirm-deletions``.
     """

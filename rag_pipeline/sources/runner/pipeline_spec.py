@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Protocol
 
 from rag_pipeline.common.config import RunMode
-from rag_pipeline.common.env import read_str, reject
+from rag_pipeline.common.env import read_str, reject_unset
+from rag_pipeline.ingest.postgres_address import parse_address
 from rag_pipeline.sources.ledger import Ledger
 from rag_pipeline.sources.stages import Stages
 from rag_pipeline.sources.state_folder import StateFolder
@@ -28,7 +29,7 @@ class Pipeline(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PipelineContext:
-    """What a pipeline is built from; all of it belongs to the runner."""
+    """Objects that a pipeline is built from; all of them belong to the runner."""
 
     status: PipelineStatus
     stages: Stages
@@ -81,7 +82,9 @@ def collection_name(kind: str, location: str) -> str:
     other's files.
     """
     pipeline_id = read_str(os.environ, "RAG_PIPELINE_ID")
-    if pipeline_id is None and read_str(os.environ, "RAG_STORE_URL") is not None:
-        expected = "a name of this pipeline's own, since other machines may use the store of RAG_STORE_URL"
-        reject("RAG_PIPELINE_ID", "", expected)
+    store = read_str(os.environ, "RAG_STORE_URL")
+    if pipeline_id is None and store is not None:
+        parse_address("RAG_STORE_URL", store)  # a bad URL is the first thing to mend
+        expected = "a name of this pipeline's own, because other machines may use the store of RAG_STORE_URL"
+        reject_unset("RAG_PIPELINE_ID", expected)
     return pipeline_id or f"{kind}:{location}"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rag_pipeline import PipelineStatus
+from rag_pipeline import PipelineStatus, start_status_server
 from rag_pipeline.cli.watch.loop import POLL_SECONDS, WatchLoop, WatchOptions
 from rag_pipeline.cli.watch.output import WatchFrame
 from rag_pipeline.cli.watch.work_tracker import IDLE_SECONDS
@@ -18,7 +18,7 @@ from rag_pipeline.client import (
     UnreachableError,
     WaitTimeoutError,
 )
-from rag_pipeline.errors import ExitCode
+from rag_pipeline.errors import ConfigurationError, ExitCode
 from tests.client.scripted import refuse, scripted
 from tests.journal.cut_proxy import proxy_to
 from tests.socket_server.support import new_pipeline, serving
@@ -135,11 +135,35 @@ def test_only_the_chosen_pipelines_are_shown_and_waited_for() -> None:
         assert {data["pipeline_id"] for _, data in output.new} == {idle.pipeline_id}
         assert not any(frame.notice for frame in output.frames)
         waiting = RecordingOutput()
-        both = options._replace(pipelines=[idle.pipeline_id, "later"], timeout_seconds=2)
+        both = options._replace(pipelines=[idle.pipeline_id, "later"], timeout_seconds=2, wait=True)
         with pytest.raises(WaitTimeoutError):
             watch(f"http://127.0.0.1:{server.http_port}", waiting, both)
         known = ", ".join(sorted((busy.pipeline_id, idle.pipeline_id)))
         assert waiting.frames[-1].notice == f"the service has no pipeline later: it has {known}"
+
+
+def test_until_idle_ends_if_the_service_has_no_such_pipeline_unless_it_waits() -> None:
+    pipeline = new_pipeline()
+    pipeline.update(status="idle")
+    with serving(pipeline) as server:
+        options = WatchOptions(pipelines=["nope"], until_idle=True, timeout_seconds=20)
+        message = rf"^the service has no pipeline nope: it has {pipeline.pipeline_id}; use --wait to wait for it$"
+        with pytest.raises(ConfigurationError, match=message):
+            watch(f"http://127.0.0.1:{server.http_port}", RecordingOutput(), options)
+
+
+def test_until_idle_gives_a_pipeline_a_moment_to_appear() -> None:
+    later: list[PipelineStatus] = []
+
+    def then(frame: WatchFrame) -> None:
+        if frame.notice and not later:
+            later.append(PipelineStatus("local_files", "watched-later"))
+            later[0].update(status="idle")
+
+    with start_status_server(0) as server:
+        options = WatchOptions(pipelines=["watched-later"], until_idle=True, timeout_seconds=20)
+        assert watch(server.url, RecordingOutput(then), options) == ExitCode.OK
+    assert later
 
 
 @pytest.mark.parametrize(("until_idle", "code"), [(False, ExitCode.OK), (True, ExitCode.INTERRUPTED)])

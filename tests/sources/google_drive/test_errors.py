@@ -8,6 +8,7 @@ from rag_pipeline.errors import ExitCode, RagPipelineError
 from rag_pipeline.sources.google_drive import errors
 from rag_pipeline.sources.google_drive.errors import (
     CredentialsError,
+    CredentialsSettingError,
     DownloadError,
     DriveError,
     DriveUnavailableError,
@@ -28,6 +29,7 @@ def test_every_error_is_a_package_error_and_a_runtime_error() -> None:
     ("error", "retryable", "exit_code"),
     [
         (CredentialsError("no"), False, ExitCode.ACCESS),
+        (CredentialsSettingError("no"), False, ExitCode.USAGE),
         (DriveUnavailableError("away", 60), True, ExitCode.UNREACHABLE),
         (FileUnavailableError("is not there", gone=True), False, ExitCode.UNREACHABLE),
         (FileUnavailableError("was read too often", gone=False, retryable=True), True, ExitCode.UNREACHABLE),

@@ -19,7 +19,7 @@ from rag_pipeline.ingest.types import StoredPipeline, StoreFault, StoreFaultKind
 
 NEVER = timedelta(days=36500)
 READER_SECONDS = 5.0
-"""How long a running search has to finish before old versions are removed."""
+"""Seconds that a running search has to finish before old versions are removed."""
 
 _COLUMNS = ("pipeline_id", "file_id", "generation", "chunk", *rows.ADDED_COLUMNS)
 _GENERATIONS_AT_ONCE = 1000  # in one DELETE

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rag_pipeline.common.env import read_str
-from rag_pipeline.sources.google_drive.errors import CredentialsError
+from rag_pipeline.sources.google_drive.errors import CredentialsSettingError
 from rag_pipeline.sources.google_drive.transport.hosts import may_receive_secret
 
 logger = logging.getLogger(__name__)
@@ -39,40 +39,42 @@ class OAuthClient:
 
 
 def read_client(env: Mapping[str, str]) -> OAuthClient:
-    """Return the OAuth client of ``GOOGLE_DRIVE_OAUTH_CLIENT``; raises CredentialsError in one line."""
+    """Return the OAuth client of ``GOOGLE_DRIVE_OAUTH_CLIENT``; raises CredentialsSettingError in one line."""
     path = read_str(env, CLIENT)
     if path is None:
-        raise CredentialsError(f"{CLIENT} is not set: expected the path of {_CLIENT}")
+        raise CredentialsSettingError(f"{CLIENT} is not set: expected the path of {_CLIENT}")
     source = source_of(CLIENT, path)
     data = read_json_file(path, source, _CLIENT)
     if data.get("type") == "service_account":
-        raise CredentialsError(f"{source} is the key of a service account: set {KEY_FILE} instead")
+        raise CredentialsSettingError(f"{source} is the key of a service account: set {KEY_FILE} instead")
     if "web" in data:
-        raise CredentialsError(f"{source} is an OAuth client of the type Web application: expected {_CLIENT}")
+        raise CredentialsSettingError(f"{source} is an OAuth client of the type Web application: expected {_CLIENT}")
     installed = data.get("installed")
     if not isinstance(installed, dict):
-        raise CredentialsError(f"{source}: expected {_CLIENT}")
+        raise CredentialsSettingError(f"{source}: expected {_CLIENT}")
     values = {
         key: value for key, value in installed.items() if key in _CLIENT_KEYS and isinstance(value, str) and value
     }
     if len(values) < len(_CLIENT_KEYS):
-        raise CredentialsError(f"{source}: expected {_CLIENT}, with {', '.join(_CLIENT_KEYS)}")
+        raise CredentialsSettingError(f"{source}: expected {_CLIENT}, with {', '.join(_CLIENT_KEYS)}")
     client = OAuthClient(**values, source=source)
     if not (may_receive_secret(client.auth_uri) and may_receive_secret(client.token_uri)):
-        raise CredentialsError(f"{source}: expected an auth_uri and a token_uri of Google's")
+        raise CredentialsSettingError(f"{source}: expected an auth_uri and a token_uri of Google's")
     return client
 
 
 def source_of(key: str, path: str) -> str:
-    """Return ``variable=path`` for messages; raises CredentialsError if the variable holds the JSON itself."""
+    """Return ``variable=path`` for messages; raises CredentialsSettingError if the variable holds the JSON itself."""
     if path.lstrip()[:1] in ("{", '"') or len(path) > MAX_PATH_CHARACTERS or not path.isprintable():
         instead = f": that goes into {INLINE}" if key == KEY_FILE else ""
-        raise CredentialsError(f"{key}: expected the path of a file, not its content{instead}")
+        raise CredentialsSettingError(f"{key}: expected the path of a file, not its content{instead}")
     return f"{key}={path}"
 
 
 def read_json_file(path: str, source: str, expected: str, *, is_key: bool = False) -> Mapping[str, Any]:
-    """Return the JSON object in the file; raises CredentialsError that names ``source`` and what was ``expected``.
+    """Return the JSON object in the file.
+
+    Raises CredentialsSettingError that names ``source`` and what was ``expected``.
 
     If all users of the machine can read or write a key, a warning is logged, and the key is used: it may lie where
     modes can't be chosen, such as in a container.
@@ -81,10 +83,10 @@ def read_json_file(path: str, source: str, expected: str, *, is_key: bool = Fals
         content, mode = read_regular(Path(path).expanduser())
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise CredentialsError(f"{source}: expected {expected}, not other data") from None
+        raise CredentialsSettingError(f"{source}: expected {expected}, not other data") from None
     except (OSError, ValueError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or "no such path"
-        raise CredentialsError(f"{source}: expected the path of {expected} ({reason})") from None
+        raise CredentialsSettingError(f"{source}: expected the path of {expected} ({reason})") from None
     if is_key and mode & 0o006:
         logger.warning("%s can be read or written by everyone (mode %04o): run chmod 600 on it", source, mode)
     return parse_json(text, source, expected)
@@ -105,11 +107,11 @@ def read_regular(path: Path) -> tuple[bytes, int]:
 
 
 def parse_json(text: str, source: str, expected: str) -> Mapping[str, Any]:
-    """Return the JSON object; raises CredentialsError as :func:`read_json_file` does."""
+    """Return the JSON object; raises CredentialsSettingError as :func:`read_json_file` does."""
     try:
         data = json.loads(text)
     except (ValueError, RecursionError):
         data = None
     if not isinstance(data, dict):
-        raise CredentialsError(f"{source}: expected {expected}, but it is not a JSON object")
+        raise CredentialsSettingError(f"{source}: expected {expected}, but it is not a JSON object")
     return data

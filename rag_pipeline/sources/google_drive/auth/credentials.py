@@ -25,7 +25,7 @@ from rag_pipeline.sources.google_drive.auth.credential_files import (
     source_of,
 )
 from rag_pipeline.sources.google_drive.auth.token_file import SIGN_IN, TOKEN_NAME, Grant, load_grant, save_grant
-from rag_pipeline.sources.google_drive.errors import CredentialsError
+from rag_pipeline.sources.google_drive.errors import CredentialsError, CredentialsSettingError
 from rag_pipeline.sources.google_drive.transport.hosts import may_receive_secret
 
 if TYPE_CHECKING:
@@ -70,12 +70,13 @@ def read_credentials(
     """Return the credentials that the environment names.
 
     ``names`` gives other names for its variables in error messages. Raises
-    :class:`~rag_pipeline.sources.google_drive.errors.CredentialsError` in one line that names the variable and the
-    file but not their content, and ConfigurationError if google-auth is not installed.
+    :class:`~rag_pipeline.sources.google_drive.errors.CredentialsSettingError` in one line that names the variable and
+    the file but not their content, CredentialsError for a missing or unusable sign-in of a person, and
+    ConfigurationError if google-auth is not installed.
     """
     inline, client, key_file = read_str(env, INLINE), read_str(env, CLIENT), read_str(env, KEY_FILE)
     if inline is not None and client is not None:
-        raise CredentialsError(f"{INLINE} and {CLIENT} are both set: expected one of them")
+        raise CredentialsSettingError(f"{INLINE} and {CLIENT} are both set: expected one of them")
     check_installed()
     if inline is not None:
         source = names.get(INLINE, INLINE)
@@ -85,7 +86,7 @@ def read_credentials(
     if key_file is not None:
         source = source_of(names.get(KEY_FILE, KEY_FILE), key_file)
         return _service_account(read_json_file(key_file, source, _KEY, is_key=True), source)
-    raise CredentialsError(
+    raise CredentialsSettingError(
         f"no credentials for Google Drive: set {KEY_FILE} or {INLINE} (a service account), or {CLIENT} (a person)"
     )
 
@@ -95,8 +96,11 @@ def check_installed() -> None:
     try:
         import google.auth.transport.requests  # noqa: F401
     except ModuleNotFoundError as error:
+        # Its own module is in the namespace package google, which other distributions share.
+        name = "google-auth" if (error.name or "").partition(".")[0] == "google" else error.name
         raise ConfigurationError(
-            f"{error.name} is not installed, and Google Drive needs it: pip install 'rag-pipeline-status[google-drive]'"
+            f"{name} is not installed, and Google Drive needs it: "
+            "pip install 'rag-pipeline-status[ingest,google-drive]'"
         ) from None
 
 
@@ -105,22 +109,24 @@ def _service_account(data: Mapping[str, Any], source: str) -> DriveCredentials:
 
     kind = data.get("type")
     if "installed" in data or "web" in data:
-        raise CredentialsError(f"{source} is an OAuth client, for a person's sign-in: set {CLIENT} to its file")
+        raise CredentialsSettingError(f"{source} is an OAuth client, for a person's sign-in: set {CLIENT} to its file")
     if kind == "authorized_user":
-        raise CredentialsError(f"{source} is a person's login with gcloud: expected {_KEY}, or {CLIENT} for a person")
+        raise CredentialsSettingError(
+            f"{source} is a person's login with gcloud: expected {_KEY}, or {CLIENT} for a person"
+        )
     if kind != "service_account":
-        raise CredentialsError(f"{source}: expected {_KEY}")
+        raise CredentialsSettingError(f"{source}: expected {_KEY}")
     missing = [key for key in ("client_email", "private_key", "token_uri") if not isinstance(data.get(key), str)]
     if missing:
-        raise CredentialsError(f"{source}: expected {_KEY}, but {' and '.join(missing)} is missing")
+        raise CredentialsSettingError(f"{source}: expected {_KEY}, but {' and '.join(missing)} is missing")
     if not may_receive_secret(data["token_uri"]):
-        raise CredentialsError(f"{source}: expected a token_uri of Google's")
+        raise CredentialsSettingError(f"{source}: expected a token_uri of Google's")
     try:
         credentials = service_account.Credentials.from_service_account_info(  # type: ignore[no-untyped-call]
             data, scopes=[SCOPE], additional_claims=_audience(data["token_uri"])
         )
     except Exception:  # noqa: BLE001 - the key parsers raise many types, and their messages may quote the key
-        raise CredentialsError(f"{source}: its private_key can't be read: download a new key") from None
+        raise CredentialsSettingError(f"{source}: its private_key can't be read: download a new key") from None
     who = str(data["client_email"])
 
     def explain(error: Exception) -> CredentialsError:

@@ -20,7 +20,7 @@ from rag_pipeline.sources.google_drive.auth.credential_files import (
     read_json_file,
     source_of,
 )
-from rag_pipeline.sources.google_drive.errors import CredentialsError
+from rag_pipeline.sources.google_drive.errors import CredentialsSettingError
 from tests.sources.google_drive.support import write_json
 
 NOBODY = 65534
@@ -39,7 +39,7 @@ def client_of(tmp_path: Path, data: object) -> OAuthClient:
 
 
 def refused(tmp_path: Path, data: object) -> str:
-    with pytest.raises(CredentialsError) as raised:
+    with pytest.raises(CredentialsSettingError) as raised:
         client_of(tmp_path, data)
     line = str(raised.value)
     assert line.startswith(f"{CLIENT}={tmp_path}/client.json")
@@ -78,7 +78,7 @@ def test_a_client_that_would_send_its_secret_elsewhere_is_rejected(tmp_path: Pat
 
 
 def test_an_unset_variable_is_named() -> None:
-    with pytest.raises(CredentialsError, match=f"^{CLIENT} is not set: expected the path of"):
+    with pytest.raises(CredentialsSettingError, match=f"^{CLIENT} is not set: expected the path of"):
         read_client({})
 
 
@@ -96,7 +96,7 @@ def test_an_unreadable_file_is_named_with_the_reason(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     os.mkfifo("pipe")  # it has no writer
-    with pytest.raises(CredentialsError, match=rf"^KEY=x: expected the path of a key \({why}\)$"):
+    with pytest.raises(CredentialsSettingError, match=rf"^KEY=x: expected the path of a key \({why}\)$"):
         read_json_file(name, "KEY=x", "a key")
 
 
@@ -107,7 +107,7 @@ def test_a_file_without_read_permission_is_named_with_the_reason(tmp_path: Path)
     try:
         if is_root:
             os.seteuid(NOBODY)
-        with pytest.raises(CredentialsError, match=r"^KEY=x: expected the path of a key \(Permission denied\)$"):
+        with pytest.raises(CredentialsSettingError, match=r"^KEY=x: expected the path of a key \(Permission denied\)$"):
             read_json_file(str(path), "KEY=x", "a key")
     finally:
         if is_root:
@@ -116,7 +116,7 @@ def test_a_file_without_read_permission_is_named_with_the_reason(tmp_path: Path)
 
 def test_the_json_itself_instead_of_its_path_is_not_quoted() -> None:
     for value in (json.dumps({"private_key": "hush"}), '\n {"a": 1}', "a" * 2000, "eyJ\nabc"):
-        with pytest.raises(CredentialsError) as raised:
+        with pytest.raises(CredentialsSettingError) as raised:
             source_of(KEY_FILE, value)
         assert str(raised.value) == (
             f"{KEY_FILE}: expected the path of a file, not its content: that goes into GOOGLE_DRIVE_CREDENTIALS_JSON"
@@ -129,7 +129,7 @@ def test_invalid_json_is_rejected_without_quoting_it(text: str) -> None:
     message = None
     try:
         data: Any = parse_json(text, "KEY=x", "a key")
-    except CredentialsError as error:
+    except CredentialsSettingError as error:
         message = str(error)
     assert message == "KEY=x: expected a key, but it is not a JSON object" if message else isinstance(data, dict)
 
@@ -137,7 +137,7 @@ def test_invalid_json_is_rejected_without_quoting_it(text: str) -> None:
 def test_a_binary_file_is_rejected(tmp_path: Path) -> None:
     path = tmp_path / "key.json"
     path.write_bytes(b"\x89PNG\xff")
-    with pytest.raises(CredentialsError, match=r"^KEY=x: expected a key, not other data$"):
+    with pytest.raises(CredentialsSettingError, match=r"^KEY=x: expected a key, not other data$"):
         read_json_file(str(path), "KEY=x", "a key")
     path.write_bytes(b'\xef\xbb\xbf{"a": 1}')
     assert read_json_file(str(path), "KEY=x", "a key") == {"a": 1}

@@ -37,11 +37,11 @@ def signed_in(server: DriveServer, tmp_path: Path) -> dict[str, str]:
     return {CLIENT: str(write_json(tmp_path / "client.json", server.client_secrets()))}
 
 
-def refused(env: dict[str, str], state_dir: Path) -> str:
+def refused(env: dict[str, str], state_dir: Path, code: ExitCode = ExitCode.USAGE) -> str:
     with pytest.raises(CredentialsError) as raised:
         read_credentials(env, state_dir)
     assert "\n" not in str(raised.value)
-    assert raised.value.exit_code is ExitCode.ACCESS
+    assert raised.value.exit_code is code
     return str(raised.value)
 
 
@@ -148,14 +148,14 @@ def test_a_sign_in_of_another_client_is_rejected(tmp_path: Path) -> None:
     with DriveServer() as server:
         env = signed_in(server, tmp_path)
         save_grant(tmp_path / TOKEN_NAME, Grant("another", "token"))
-        assert "belongs to another OAuth client" in refused(env, tmp_path)
+        assert "belongs to another OAuth client" in refused(env, tmp_path, ExitCode.ACCESS)
 
 
 def test_the_error_for_a_missing_sign_in_names_the_command(tmp_path: Path) -> None:
     with DriveServer() as server:
         env = signed_in(server, tmp_path)
         (tmp_path / TOKEN_NAME).unlink()
-        assert refused(env, tmp_path).endswith("run rag-pipeline google-drive --sign-in")
+        assert refused(env, tmp_path, ExitCode.ACCESS).endswith("run rag-pipeline google-drive --sign-in")
 
 
 def test_a_revoked_grant_error_says_to_sign_in_again(tmp_path: Path) -> None:
@@ -164,6 +164,7 @@ def test_a_revoked_grant_error_says_to_sign_in_again(tmp_path: Path) -> None:
         server.grants.revoke()
         with pytest.raises(CredentialsError) as raised:
             root_of(access, server)
+        assert raised.value.exit_code is ExitCode.ACCESS
         assert str(raised.value) == (
             "the sign-in to Google Drive was revoked or has expired: run rag-pipeline google-drive --sign-in"
         )
@@ -234,6 +235,7 @@ def test_the_error_without_google_auth_says_what_to_install(tmp_path: Path, monk
 
     monkeypatch.setattr(builtins, "__import__", missing)
     with pytest.raises(
-        ConfigurationError, match=r"^google is not installed, .* pip install 'rag-pipeline-status\[google-drive\]'"
+        ConfigurationError,
+        match=r"^google-auth is not installed, .* pip install 'rag-pipeline-status\[ingest,google-drive\]'$",
     ):
         read_credentials({INLINE: "{}"}, tmp_path)
