@@ -112,7 +112,7 @@ class _NoEmbedder:
     model_id = "all-MiniLM-L6-v2"
     dimensions = 384
 
-    def embed(self, texts: Sequence[str], *, as_questions: bool = False, on_progress: Any = None) -> Any:
+    def embed(self, texts: Sequence[str], *, as_questions: bool = False, on_progress: Any = None) -> Any:  # noqa: ARG002
         import numpy as np
 
         if on_progress is not None:

@@ -236,7 +236,6 @@ ATTACKS: dict[str, list[Attack]] = {
     "rag_pipeline.ingest.extract.clean_text:_COMPATIBILITY": _attacks("sub", "\ufb01", "\u2f00a", "a"),
     "rag_pipeline.ingest.extract.clean_text:_INVISIBLE": _attacks("sub", "\u200b", "a\u2060", "a"),
     "rag_pipeline.ingest.extract.clean_text:_ODD": _attacks("findall", "\ufffd", "\ue000a", "a"),
-    "rag_pipeline.ingest.extract.clean_text:_PIECE": _attacks("sub", "a", "\u0301", "a ", " "),
     "rag_pipeline.ingest.extract.clean_text:_SOFT_HYPHEN": _attacks("sub", "\xad", "\xad ", " ", "\xad \n"),
     "rag_pipeline.ingest.extract.clean_text:_JOINERS": _attacks("sub", "\u200c", "a\u200d", "\u0645\u200c"),
     "rag_pipeline.ingest.extract.clean_text:_SYMBOL": _attacks("sub", "\uf0b7", "a"),

@@ -32,6 +32,11 @@ def nfc(text: str) -> str:
     return unicodedata.normalize("NFC", stream_safe(text))
 
 
+def nfkc(text: str) -> str:
+    """Return the text in the form NFKC, which also replaces compatibility characters such as ligatures."""
+    return unicodedata.normalize("NFKC", stream_safe(text))
+
+
 def nfd(text: str) -> str:
     """Return the text in the decomposed form NFD."""
     return unicodedata.normalize("NFD", stream_safe(text))

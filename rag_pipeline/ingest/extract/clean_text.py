@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-import unicodedata
+
+from rag_pipeline.common.normal_forms import nfc, nfkc
 
 # Characters that stores, terminals and JSON parsers can't handle: control characters and lone surrogates.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x84\x86-\x9f\ufeff\ufffe\uffff]")
@@ -25,9 +26,6 @@ _SYMBOLS = {
 }  # fmt: skip
 _SYMBOL = re.compile("[" + "".join(map(chr, _SYMBOLS)) + "]")
 _ODD = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffd\ue000-\uf8ff\U000f0000-\U0010ffff]")
-# Python sorts a run of combining marks in quadratic time, so runs are normalised in pieces. A piece ends at a space,
-# a digit or punctuation in ASCII, where no composition reaches across.
-_PIECE = re.compile(r"[^\x00-\x40]{1,1000}")
 
 
 def clean(text: str) -> str:
@@ -51,11 +49,9 @@ def _clean_unicode(text: str) -> str:
     text = _INVISIBLE.sub("", text)
     if "\u200c" in text or "\u200d" in text:
         text = _JOINERS.sub(_keep_joiner, text)
-    text = _COMPATIBILITY.sub(lambda match: unicodedata.normalize("NFKC", match[0]), text)
+    text = _COMPATIBILITY.sub(lambda match: nfkc(match[0]), text)
     text = _SYMBOL.sub(lambda match: _SYMBOLS[ord(match[0])], text)
-    if unicodedata.is_normalized("NFC", text):
-        return text
-    return _PIECE.sub(lambda match: unicodedata.normalize("NFC", match[0]), text)
+    return nfc(text)
 
 
 def _keep_joiner(match: re.Match[str]) -> str:

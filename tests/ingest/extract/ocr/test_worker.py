@@ -14,6 +14,7 @@ from rag_pipeline.ingest.extract.limits import ExtractionLimits
 from rag_pipeline.ingest.extract.messages import Finished, Progressed, SectionFound, Warned, WorkerMessage
 from rag_pipeline.ingest.extract.ocr import worker
 from rag_pipeline.ingest.extract.ocr.reading_order import TextLine
+from rag_pipeline.ingest.extract.read_options import ReadOptions
 from tests.ingest.extract.ocr.scans import save_pdf
 
 
@@ -34,7 +35,8 @@ def _engine(monkeypatch: pytest.MonkeyPatch) -> None:
 def read(path: Path, limits: ExtractionLimits | None = None) -> tuple[Finished, list[WorkerMessage]]:
     sent: list[WorkerMessage] = []
     descriptor = os.open(path, os.O_RDONLY)
-    return worker.read_scan(descriptor, path.name.encode(), limits or ExtractionLimits(), sent.append), sent
+    limits = limits or ExtractionLimits()
+    return worker.read_scan(descriptor, path.name.encode(), limits, sent.append, ReadOptions()), sent
 
 
 def test_a_picture_has_no_locator(tmp_path: Path) -> None:
