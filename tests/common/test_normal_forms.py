@@ -9,10 +9,10 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rag_pipeline.ingest.store.pgvector.words import index_text, query_words
 
 from rag_pipeline.common.normal_forms import MAX_MARKS, nfc, nfd, nfkd, stream_safe
 from rag_pipeline.ingest.span_tokenizers import EstimatedSpanTokenizer
+from rag_pipeline.ingest.terms.analyzer import DEFAULT_ANALYZER
 from rag_pipeline.journal.search_text import folded
 from rag_pipeline.sources.local_files.unicode_ids import UnicodeIds, normalize_id
 from tests.support.linear_time import assert_linear, time_limit
@@ -48,7 +48,18 @@ def _ids(text: str) -> object:
 @pytest.mark.slow
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize(
-    "normalize", [nfc, nfd, nfkd, index_text, query_words, folded, normalize_id, _ids, EstimatedSpanTokenizer().spans]
+    "normalize",
+    [
+        nfc,
+        nfd,
+        nfkd,
+        DEFAULT_ANALYZER.index_terms,
+        DEFAULT_ANALYZER.query_terms,
+        folded,
+        normalize_id,
+        _ids,
+        EstimatedSpanTokenizer().spans,
+    ],
 )
 @pytest.mark.parametrize("run", RUNS, ids=ascii)
 def test_a_run_of_marks_takes_linear_time(normalize: Callable[[str], object], run: str) -> None:

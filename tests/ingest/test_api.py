@@ -34,8 +34,9 @@ def test_hits_are_typed_and_filters_restrict_them(state_dir: Path) -> None:
     assert (hit.text, hit.name, hit.pipeline_id) == ("the heron stands in the reeds", "p.txt", "papers")
     assert hit.words > 0
     assert -1 <= hit.vector <= 1
-    for options in ({"pipeline": "other"}, {"path": "l.txt"}, {"file_type": "pdf"}):
-        assert rag_pipeline.search("heron", state_dir=state_dir, **options) == []
+    assert rag_pipeline.search("heron", state_dir=state_dir, pipeline="other") == []
+    assert rag_pipeline.search("heron", state_dir=state_dir, path="l.txt") == []
+    assert rag_pipeline.search("heron", state_dir=state_dir, file_type="pdf") == []
 
 
 def test_the_store_stays_open_until_another_is_named(state_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
