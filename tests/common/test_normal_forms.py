@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rag_pipeline.common.normal_forms import MAX_MARKS, nfc, nfd, nfkd, stream_safe
 from rag_pipeline.ingest.span_tokenizers import EstimatedSpanTokenizer
-from rag_pipeline.ingest.terms.analyzer import TermAnalyzer
+from rag_pipeline.ingest.terms.analyzer import DEFAULT_ANALYZER
 from rag_pipeline.journal.search_text import folded
 from rag_pipeline.sources.local_files.unicode_ids import UnicodeIds, normalize_id
 from tests.support.linear_time import assert_linear, time_limit
@@ -53,8 +53,8 @@ def _ids(text: str) -> object:
         nfc,
         nfd,
         nfkd,
-        TermAnalyzer().index_terms,
-        TermAnalyzer().query_terms,
+        DEFAULT_ANALYZER.index_terms,
+        DEFAULT_ANALYZER.query_terms,
         folded,
         normalize_id,
         _ids,

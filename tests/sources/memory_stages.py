@@ -185,9 +185,7 @@ class MemoryStore:
         """Return the chunks' texts by file id."""
         return {file_id: texts for (scope, file_id), (_, texts) in list(self.kept.items()) if scope == pipeline_id}
 
-    def search(
-        self, question: str, vector: Any, *, limit: int = 5, only: Any = None, floor: Any = None
-    ) -> list[SearchHit]:
+    def search(self, question: str, vector: Any, **options: Any) -> list[SearchHit]:
         raise NotImplementedError
 
     def close(self) -> None:

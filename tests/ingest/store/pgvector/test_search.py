@@ -98,12 +98,11 @@ def test_two_words_with_the_same_stem_count_once(store: PgVectorStore) -> None:
 
 def test_a_search_reads_one_snapshot(store: PgVectorStore, monkeypatch: pytest.MonkeyPatch) -> None:
     store.replace("p", file("a", "1"), [(chunks("old one", "old two"), vectors(2))])
-    rank = fusion.rank
 
     def replaced_meanwhile(*args: Any) -> list[Ranked]:
         store.replace("p", file("a", "2"), [(chunks("new"), vectors(1))])
         store.delete("p", "a")
-        return rank(*args)
+        return fusion.rank(*args)
 
     monkeypatch.setattr(search, "rank", replaced_meanwhile)
     assert sorted(hit.text for hit in store.search("old", ANY)) == ["old one", "old two"]
