@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from rag_pipeline.common.env import read_choice, read_flag, read_float, read_int, read_str, reject, reject_unset
-from rag_pipeline.ingest.embed.options import Precision
+from rag_pipeline.ingest.embedding_options import Precision
 from rag_pipeline.ingest.extract.ocr.installed import OcrMode
 from rag_pipeline.ingest.postgres_address import PostgresAddress, parse_address
 from rag_pipeline.ingest.terms.analyzer import AUTO, NONE

@@ -3,14 +3,15 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 
 from rag_pipeline.errors import EmbeddingError, StoreError, UnreadableTextError
-from rag_pipeline.ingest.types import ProgressCallback, Stopped
+from rag_pipeline.ingest.extract.ocr.scan_reader import ScanReader
+from rag_pipeline.ingest.types import ExtractedDocument, Extractor, ProgressCallback, Stopped
 from rag_pipeline.sources import ingestion
 from rag_pipeline.sources.ingest_result import (
     EMBEDDING_DEPENDENCY,
@@ -414,3 +415,35 @@ def test_unreadable_text_fails_with_the_reason_and_is_not_stored(bench: Bench) -
     assert bench.error()["type"] == "UnreadableTextError"
     assert bench.error()["message"] == "a.txt has unreadable text: 34% of its characters could not be decoded"
     assert bench.test.store.texts() == {}
+
+
+class _Scans(ScanReader):
+    """Takes every file for a scan, and shows OCR half done."""
+
+    def read(
+        self,
+        extractor: Extractor,
+        path: str,
+        descriptor: int,
+        *,
+        on_progress: ProgressCallback,
+        on_ocr: Callable[[], None],
+    ) -> ExtractedDocument:
+        document = extractor.extract(path, on_progress=on_progress, descriptor=descriptor)
+        on_ocr()
+        on_progress(0.5)
+        return document
+
+
+def test_ocr_is_a_stage_of_its_own(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    stages = replace(bench.test.stages, scans=_Scans())
+    bench.ingestion = Ingestion(bench.status, stages, bench.source, "scope", bench.stop)
+    shown: list[tuple[str, float | None]] = []
+
+    def note(_name: str, stage: str, progress: float | None = None, *, file_id: str) -> None:
+        shown.append((stage, progress))
+
+    monkeypatch.setattr(bench.status, "file_progress", note)
+    assert bench.work(bench.item("one\ntwo")).end is IngestEnd.STORED
+    assert list(dict.fromkeys(stage for stage, _ in shown))[:3] == ["extracting", "ocr", "chunking"]
+    assert [fraction for stage, fraction in shown if stage == "ocr"] == [0.0, 0.5]

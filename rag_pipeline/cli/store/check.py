@@ -173,8 +173,8 @@ def _model_differences(existing: ExistingStore, settings: IngestSettings) -> Ite
 def _expected_model(settings: IngestSettings) -> tuple[str, int | None]:
     """Return the configured model and its dimensions, None if only the model knows them; loads nothing."""
     if settings.embedding_api_url is None:
-        from rag_pipeline.ingest.embed.options import Prefixes
         from rag_pipeline.ingest.embed.sentence_model import model_id
+        from rag_pipeline.ingest.embedding_options import Prefixes
 
         prefixes = Prefixes(settings.question_prefix, settings.passage_prefix)
         return model_id(settings.embedding_model_dir, prefixes), None

@@ -6,7 +6,7 @@ import threading
 
 from rag_pipeline.ingest.embed.local_model import LocalEmbedder
 from rag_pipeline.ingest.embed.openai import OpenAIEmbedder
-from rag_pipeline.ingest.embed.options import Prefixes
+from rag_pipeline.ingest.embedding_options import Prefixes
 from rag_pipeline.ingest.settings import IngestSettings
 from rag_pipeline.ingest.types import Embedder
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rag_pipeline.errors import EmbeddingError
-from rag_pipeline.ingest.embed.options import NO_PREFIXES, Precision, Prefixes
 from rag_pipeline.ingest.embed.sentence_model import load_sentence_model
 from rag_pipeline.ingest.embed.session import has_fast_eight_bits
+from rag_pipeline.ingest.embedding_options import NO_PREFIXES, Precision, Prefixes
 from rag_pipeline.ingest.types import ProgressCallback, Stopped
 
 if TYPE_CHECKING:

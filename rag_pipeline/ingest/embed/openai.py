@@ -12,7 +12,7 @@ from requests.auth import AuthBase
 
 from rag_pipeline.common.backoff import Backoff
 from rag_pipeline.errors import EmbeddingError, TextRefusedError
-from rag_pipeline.ingest.embed.options import NO_PREFIXES, Prefixes
+from rag_pipeline.ingest.embedding_options import NO_PREFIXES, Prefixes
 from rag_pipeline.ingest.types import ProgressCallback, Stopped
 
 if TYPE_CHECKING:

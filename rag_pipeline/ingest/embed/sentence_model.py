@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rag_pipeline.errors import EmbeddingError
 from rag_pipeline.ingest.embed.architecture import TokenEncoder, load_encoder
 from rag_pipeline.ingest.embed.model_files import CONFIG, SAFETENSORS, find_model, find_onnx, read_json, read_tokenizer
-from rag_pipeline.ingest.embed.options import NO_PREFIXES, Prefixes
+from rag_pipeline.ingest.embedding_options import NO_PREFIXES, Prefixes
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

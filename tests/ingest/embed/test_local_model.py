@@ -19,7 +19,7 @@ import pytest
 from rag_pipeline.errors import EmbeddingError
 from rag_pipeline.ingest.embed.local_model import LocalEmbedder
 from rag_pipeline.ingest.embed.model_files import find_model
-from rag_pipeline.ingest.embed.options import Precision, Prefixes
+from rag_pipeline.ingest.embedding_options import Precision, Prefixes
 from rag_pipeline.ingest.types import Stopped
 
 pytestmark = pytest.mark.slow

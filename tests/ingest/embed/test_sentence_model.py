@@ -10,8 +10,8 @@ import pytest
 
 from rag_pipeline.errors import EmbeddingError
 from rag_pipeline.ingest.embed.model_files import find_model
-from rag_pipeline.ingest.embed.options import Prefixes
 from rag_pipeline.ingest.embed.sentence_model import MODEL_ID, Pooling, SentenceModel, load_sentence_model, model_id
+from rag_pipeline.ingest.embedding_options import Prefixes
 
 pytestmark = pytest.mark.slow
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rag_pipeline.errors import ConfigurationError
-from rag_pipeline.ingest.embed.options import NO_PREFIXES, Precision
+from rag_pipeline.ingest.embedding_options import NO_PREFIXES, Precision
 from rag_pipeline.ingest.settings import IngestSettings
 
 
