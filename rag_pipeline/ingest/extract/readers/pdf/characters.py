@@ -6,12 +6,13 @@ import ctypes
 import math
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import pypdfium2.raw as pdfium
 
 from rag_pipeline.ingest.extract.readers.pdf.clusters import SIGNS, place
-from rag_pipeline.ingest.extract.readers.pdf.legibility import looks_like_text
+from rag_pipeline.ingest.extract.readers.pdf.legibility import looks_like_text, tex_letters
 from rag_pipeline.ingest.extract.readers.pdf.pdfium import Box
 
 UNDECODED = "\ufffd"
@@ -67,16 +68,15 @@ class Characters:
 
     def _mark_undecoded(self) -> None:
         """Replace characters without a Unicode value, which PDFium gives as codes, unless the codes are letters."""
-        indexes = [
-            index for index, character in enumerate(self.text) if not character.isspace() and self._is_undecoded(index)
-        ]
-        if looks_like_text("".join(self.text[index] for index in indexes)):
-            return
+        indexes = [index for index, character in enumerate(self.text) if character != " " and self._is_undecoded(index)]
+        letters = tex_letters("".join(self.text[index] for index in indexes))
+        gaps = (index - before > 1 for before, index in pairwise([-1, *indexes]))
+        is_text = looks_like_text("".join(" " * gap + letter for gap, letter in zip(gaps, letters, strict=True)))
         marked = list(self.text)
-        for index in indexes:
-            marked[index] = UNDECODED
+        for index, letter in zip(indexes, letters, strict=True):
+            marked[index] = letter if is_text else UNDECODED
         self.text = "".join(marked)
-        self.undecoded = len(indexes)
+        self.undecoded = 0 if is_text else len(indexes)
 
     def _remove_false_spaces(self) -> None:
         """Remove the spaces that PDFium guessed, where they break words.

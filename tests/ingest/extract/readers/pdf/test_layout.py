@@ -96,12 +96,11 @@ def test_no_fragments_are_no_rows() -> None:
 
 
 def test_a_title_in_larger_type_is_no_cell_of_the_table_below_it() -> None:
-    cell = {"size": 11.0}
     page = [
         Fragment("What the company pays", 57, 553.5, 201, 565.8, size=14.0),
-        Fragment("Kind", 57, 542.7, 79, 550.4, **cell),
-        Fragment("Limit", 217, 542.7, 242, 550.1, **cell),
-        Fragment("Approved by", 378, 540.4, 436, 550.4, **cell),
+        Fragment("Kind", 57, 542.7, 79, 550.4, size=11.0),
+        Fragment("Limit", 217, 542.7, 242, 550.1, size=11.0),
+        Fragment("Approved by", 378, 540.4, 436, 550.4, size=11.0),
     ]
     assert [[fragment.text for fragment in row] for row in reading_rows(page)] == [
         ["What the company pays"],
