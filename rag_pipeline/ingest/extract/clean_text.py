@@ -50,6 +50,7 @@ def _clean_unicode(text: str) -> str:
     if "\u200c" in text or "\u200d" in text:
         text = _JOINERS.sub(_keep_joiner, text)
     text = _COMPATIBILITY.sub(lambda match: nfkc(match[0]), text)
+    text = text.replace("\u0e4d\u0e32", "\u0e33").replace("\u0ecd\u0eb2", "\u0eb3")  # Thai, Lao am; NFC has no fold
     text = _SYMBOL.sub(lambda match: _SYMBOLS[ord(match[0])], text)
     return nfc(text)
 

@@ -40,6 +40,7 @@ def test_words_are_composed_and_have_no_invisible_characters(text: str) -> None:
         ("\ufefc\ufe8e", "\u0644\u0627\u0627"),
         ("\uf0b7 item", "• item"),
         ("\u2f08\u2f00", "人一"),
+        ("\u0e2a\u0e4d\u0e32\u0e2b\u0e23\u0e31\u0e1a", "\u0e2a\u0e33\u0e2b\u0e23\u0e31\u0e1a"),
     ],
 )
 def test_clean(text: str, right: str) -> None:

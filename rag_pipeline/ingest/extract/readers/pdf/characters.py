@@ -5,11 +5,14 @@ from __future__ import annotations
 import ctypes
 import math
 import re
+from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import pypdfium2.raw as pdfium
 
-from rag_pipeline.ingest.extract.readers.pdf.legibility import looks_like_text
+from rag_pipeline.ingest.extract.readers.pdf.clusters import SIGNS, place
+from rag_pipeline.ingest.extract.readers.pdf.legibility import looks_like_text, tex_letters
 from rag_pipeline.ingest.extract.readers.pdf.pdfium import Box
 
 UNDECODED = "\ufffd"
@@ -21,6 +24,9 @@ _HYPHEN_CODE = 2  # LINE_END_HYPHEN among the codes of single characters
 _WORD = re.compile(r"\S+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ONE_LETTER = re.compile(r"(?<= )[^\W\d_](?= )")
+# Up to four letters, of which a sign may stand above or below another, then a space.
+_SPACE_AMONG_SIGNS = re.compile(f"[{SIGNS}]{{1,4}} (?=[{SIGNS}])")
+_TOUCHING = 0.1  # in units of the font's size
 _MAX_ONE_LETTER_SHARE, _FEW_SPACES = 0.25, 20
 
 
@@ -62,16 +68,15 @@ class Characters:
 
     def _mark_undecoded(self) -> None:
         """Replace characters without a Unicode value, which PDFium gives as codes, unless the codes are letters."""
-        indexes = [
-            index for index, character in enumerate(self.text) if not character.isspace() and self._is_undecoded(index)
-        ]
-        if looks_like_text("".join(self.text[index] for index in indexes)):
-            return
+        indexes = [index for index, character in enumerate(self.text) if character != " " and self._is_undecoded(index)]
+        letters = tex_letters("".join(self.text[index] for index in indexes))
+        gaps = (index - before > 1 for before, index in pairwise([-1, *indexes]))
+        is_text = looks_like_text("".join(" " * gap + letter for gap, letter in zip(gaps, letters, strict=True)))
         marked = list(self.text)
-        for index in indexes:
-            marked[index] = UNDECODED
+        for index, letter in zip(indexes, letters, strict=True):
+            marked[index] = letter if is_text else UNDECODED
         self.text = "".join(marked)
-        self.undecoded = len(indexes)
+        self.undecoded = 0 if is_text else len(indexes)
 
     def _remove_false_spaces(self) -> None:
         """Remove the spaces that PDFium guessed, where they break words.
@@ -85,6 +90,19 @@ class Characters:
         marked = list(self.text)
         for index in guessed:
             marked[index] = NO_SPACE
+        self.text = "".join(marked)
+
+    def join_clusters(self, ends: Mapping[tuple[float, float], float]) -> None:
+        """Remove the spaces that PDFium guessed between letters that touch, given the ends of ``merge_clusters``."""
+        marked = list(self.text)
+        for match in _SPACE_AMONG_SIGNS.finditer(self.text):
+            index = match.end() - 1
+            if pdfium.FPDFText_IsGenerated(self._page, index) != 1:
+                continue
+            boxes = [self.box(before) for before in range(match.start(), index)]
+            end = max(ends.get(place(right, bottom), right) for _, bottom, right, _ in boxes)
+            if self.box(index + 1)[0] - end < _TOUCHING * self.size(index + 1):
+                marked[index] = NO_SPACE
         self.text = "".join(marked)
 
     def box(self, index: int) -> Box:

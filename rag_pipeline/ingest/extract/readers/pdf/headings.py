@@ -12,6 +12,7 @@ _LARGER = 1.2
 _LEVEL_1, _LEVEL_2 = 1.8, 1.4
 _MAX_CHARACTERS, _MAX_LINES = 120, 3
 _MAX_SHARE, _LEADING = 0.3, 1.5
+_MAX_RUNNING = 5_000
 _NOT_IN_TITLES = re.compile(r"[\W_]+")
 
 
@@ -24,6 +25,7 @@ class Headings:
         for page, level, title in outline:
             self._outline[page].append((level, title))
         self._sizes: Counter[float] = Counter()
+        self._running: set[tuple[str, int]] = set()
 
     def on_page(self, index: int, rows: Sequence[Row]) -> dict[int, tuple[int, int, str]]:
         """Return the headings by their first row, as level, number of rows and title."""
@@ -40,6 +42,8 @@ class Headings:
         if not body:
             return {}
         large = [size >= _LARGER * body for size in sizes]
+        for number in (number for number, is_large in enumerate(large) if is_large):
+            large[number] = not self._is_running(rows[number])
         if sum(length for length, is_large in zip(lengths, large, strict=True) if is_large) > _MAX_SHARE * sum(lengths):
             return {}
         found = {}
@@ -54,6 +58,16 @@ class Headings:
                     found[start] = (_level(sizes[start] / body), end - start, title)
             start = end
         return found
+
+    def _is_running(self, row: Row) -> bool:
+        """Return whether an earlier page has the line, but for its numbers, at the same height."""
+        text = "".join(character for fragment in row for character in fragment.text if not character.isdigit())
+        place = text, round(row[0].middle)
+        if place in self._running:
+            return True
+        if len(self._running) < _MAX_RUNNING:
+            self._running.add(place)
+        return False
 
 
 def _size(row: Row) -> float:

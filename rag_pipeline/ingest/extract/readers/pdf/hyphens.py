@@ -58,6 +58,12 @@ _COMPOUNDS = frozenset(
     ]
 )
 _SHORTEST_SECOND_PART = 4
+# Numbers such as "forty-two" and "quatre-vingt".
+_TENS = re.compile(r"(?:twent|thirt|fort|fift|sixt|sevent|eight|ninet)y|quatre|(?:vi|tre|quara|cinqua|soixa)n(?:gt|te)")
+_UNITS = re.compile(
+    r"(?:one|two|three|four|five|six|seven|eight|nine|first|second|third|(?:four|fif|six|seven|eigh|nin)th|"
+    r"deux|trois|quatre|cinq|sept|huit|neuf|vingts?|dix)$"
+)
 
 
 def join_broken_words(lines: Sequence[str]) -> list[str]:
@@ -89,4 +95,6 @@ def _keeps_hyphen(first: str, second: str, words: set[str]) -> bool:
         return True
     if first + second in words:
         return False
+    if _TENS.fullmatch(first) and _UNITS.match(second):
+        return True
     return first in _COMPOUNDS and len(second) >= _SHORTEST_SECOND_PART

@@ -33,6 +33,7 @@ _MAX_LEADING, _MAX_OVERLAP = 2.0, 0.5
 _FEW, _MOSTLY = 3, 0.8
 _CELLS = 6
 _INTERLEAVED_ROWS = 6
+_LARGER = 1.2  # the size of a title, in units of the size of the text below it
 
 
 def reading_rows(fragments: Sequence[Fragment], *, right_to_left: bool = False) -> list[Row]:
@@ -121,7 +122,7 @@ def _split_beside(band: list[Block], block: Block) -> tuple[list[Block], list[Bl
     above: Block = []
     beside = band
     # A paragraph above a table may be drawn together with its first column.
-    if len(band) == 1 and not are_near([middle(band[0]), middle(block)], [band[0], block]):
+    if len(band) == 1 and (_has_title(band[0]) or not are_near([middle(band[0]), middle(block)], [band[0], block])):
         above, level = _cut(band[0], block[0].top)
         beside = [level]
     if not all(beside) or not block[0].upright:
@@ -137,6 +138,10 @@ def _split_beside(band: list[Block], block: Block) -> tuple[list[Block], list[Bl
     if inside[-1].bottom > max(other[0].top for other in beside):
         return None
     return ([above] if above else []), [*beside, inside], ([below] if below else [])
+
+
+def _has_title(block: Block) -> bool:
+    return len(block) > 1 and block[0].size >= _LARGER * block[1].size > 0
 
 
 def _cut(block: Block, height: float) -> tuple[Block, Block]:

@@ -15,13 +15,24 @@ if TYPE_CHECKING:
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffd]")
 _GLYPH_NAME = re.compile(r"/[A-Za-z]{1,6}\d[\da-f]{0,5}")
 _WORD = re.compile(r"\w+")
-_LATIN = re.compile("[A-Za-z\u00c0-\u024f\u1e00-\u1eff]")
+_LATIN = re.compile("[A-Za-z\u00c0-\u024f\u1e00-\u1eff\ufb00-\ufb06]")
 _CJK = re.compile("[\u3000-\u30ff\u3400-\u9fff\uac00-\ud7af\uff00-\uffef]")
 _COMMON = re.compile("[\\d.,:;!?'\"()/%€$£+*=#&@§–—“”„«»’•-]")
 # 9ROXPHV, 2Q and dEF are glyph numbers; 3rd, 12kg and GmbH are words.
 _MIXED_WORD = re.compile(r"\d[A-Z]|[^\W\d_]\d+[^\W\d_]|[a-z][A-Z]{2}")
 _FAULT_SHARE, _COMMON_SHARE, _LETTER_SHARE, _MIXED_SHARE = 0.03, 0.9, 0.2, 0.15
 _VOWELS, _FEW_LETTERS = (0.15, 0.7), 6
+_MANY_LETTERS = 12
+# The codes of TeX's text encodings that are not those of ASCII. The ligatures become letters in ``clean``.
+_OT1 = {
+    0x0B: "\ufb00", 0x0C: "\ufb01", 0x0D: "\ufb02", 0x0E: "\ufb03", 0x0F: "\ufb04", 0x10: "ı", 0x19: "ß", 0x1A: "æ",
+    0x1B: "œ", 0x1C: "ø", 0x1D: "Æ", 0x1E: "Œ", 0x1F: "Ø", 0x22: "”", 0x5C: "“", 0x7B: "–", 0x7C: "—",
+}  # fmt: skip
+_T1 = {
+    0x10: "“", 0x11: "”", 0x12: "„", 0x13: "«", 0x14: "»", 0x15: "–", 0x16: "—", 0x19: "ı", 0x1B: "\ufb00",
+    0x1C: "\ufb01", 0x1D: "\ufb02", 0x1E: "\ufb03", 0x1F: "\ufb04",
+}  # fmt: skip
+_OT1_LIGATURE = re.compile("[\x0b-\x0f]")
 _MAX_USELESS_ANSWERS = 3
 
 
@@ -40,7 +51,16 @@ def looks_like_text(text: str) -> bool:
     if sum(bool(_MIXED_WORD.search(word)) for word in words) > _MIXED_SHARE * len(words):
         return False
     vowels = sum(map(unicodedata.normalize("NFD", visible).lower().count, "aeiouy"))
-    return latin >= _FEW_LETTERS and _VOWELS[0] * latin <= vowels <= _VOWELS[1] * latin
+    most = latin if len(set(visible.lower())) >= _MANY_LETTERS else _VOWELS[1] * latin  # a list of accented vowels
+    return latin >= _FEW_LETTERS and _VOWELS[0] * latin <= vowels <= most
+
+
+def tex_letters(codes: str) -> str:
+    """Return the codes of a font as letters of TeX's encoding OT1 or T1, one for each; ASCII letters stay.
+
+    OT1 is known by its ligatures, which few pages lack, because T1 has accents in their places.
+    """
+    return codes.translate(_OT1 if _OT1_LIGATURE.search(codes) else _T1)
 
 
 class SecondOpinion:

@@ -11,6 +11,7 @@ from typing import Any
 import pypdfium2.raw as pdfium
 
 from rag_pipeline.ingest.extract.readers.pdf.characters import LINE_END_HYPHEN, NO_SPACE, Characters, readable
+from rag_pipeline.ingest.extract.readers.pdf.clusters import has_signs, merge_clusters
 from rag_pipeline.ingest.extract.readers.pdf.pdfium import Box
 from rag_pipeline.ingest.extract.readers.pdf.right_to_left import (
     RIGHT_TO_LEFT,
@@ -86,6 +87,12 @@ def read_page_text(page: Any) -> PageText:
         return PageText([], 0, 0, 0, False)
     try:
         characters = Characters(text_page)
+        if has_signs(characters.text):
+            if ends := merge_clusters(page):
+                pdfium.FPDFText_ClosePage(text_page)
+                text_page = pdfium.FPDFText_LoadPage(page)
+                characters = Characters(text_page)
+            characters.join_clusters(ends)
         words = list(_words(characters))
         turns = _turns(words, characters)
         is_rtl = has_right_to_left(characters.text) and is_mostly_right_to_left(characters.text)
@@ -214,8 +221,8 @@ def _line_fragments(line: Sequence[_Word], characters: Characters, turns: int, i
         yield _fragment(text, boxes, size, any(not _is_flat(word) for word in line))
         return
     letters = [
-        Letter(characters.text[index], *turn(characters.box(index), turns))
-        for word in line
+        Letter(characters.text[index], *turn(characters.box(index), turns), number)
+        for number, word in enumerate(line)
         for index in range(word.first, word.last + 1)
     ]
     for piece, pieces in reading_order(letters, _CELL_GAP, in_rtl_page=is_rtl):

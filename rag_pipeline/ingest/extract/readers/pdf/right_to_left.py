@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 RIGHT_TO_LEFT = (
@@ -21,20 +22,23 @@ _LTR_RUN = re.compile(
 )
 _RTL_RUN = re.compile(f"[{RIGHT_TO_LEFT}](?:[^A-Za-z]*[{RIGHT_TO_LEFT}])?+")
 _OPEN, _CLOSE = "([{<«", ")]}>»"
-# In units of the letters' height.
-_WORD_GAP = 0.18
+# In units of the letters' height. Where PDFium has a space, a narrow gap is enough.
+_WORD_GAP, _GAP_AT_SPACE = 0.18, 0.03
+# Letters that don't join the next one, and marks: a ligature never begins with them.
+_NEVER_FIRST = re.compile("[\u0610-\u061a\u0622-\u0625\u0627\u0629\u062f-\u0632\u0648\u0649\u064b-\u065f\u0670-\u0673]")
 # A line of an Arabic page runs from right to left even if a long e-mail address is in it.
 _RTL_PAGE_SHARE = 0.3
 
 
 class Letter(NamedTuple):
-    """A character and its box."""
+    """A character, its box, and the number of its word in PDFium's order."""
 
     text: str
     left: float
     bottom: float
     right: float
     top: float
+    word: int = 0
 
 
 def has_right_to_left(text: str) -> bool:
@@ -58,7 +62,7 @@ def reading_order(
     text = "".join(letter.text for letter in letters)
     is_rtl = is_mostly_right_to_left(text, _RTL_PAGE_SHARE if in_rtl_page else 0.5)
     # Equal places stay in their order: the two letters of a ligature have one box.
-    ordered = sorted(letters, key=lambda letter: -letter.right if is_rtl else letter.left)
+    ordered = _with_ligatures(sorted(letters, key=lambda letter: -letter.right if is_rtl else letter.left))
     piece: list[Letter] = []
     text = ""
     for letter in ordered:
@@ -66,12 +70,20 @@ def reading_order(
         if gap > cell_gap * height:
             yield _logical(text, is_rtl), piece
             piece, text = [], ""
-        elif gap > _WORD_GAP * height:
+        elif piece and gap > (_WORD_GAP if letter.word == piece[-1].word else _GAP_AT_SPACE) * height:
             text += " "
         text += letter.text
         piece.append(letter)
     if piece:
         yield _logical(text, is_rtl), piece
+
+
+def _with_ligatures(letters: list[Letter]) -> Iterator[Letter]:
+    """Yield the letters; those of one ligature, which PDFium often reverses, begin with one that can join the next."""
+    for _, group in groupby(letters, key=lambda letter: letter[1:5]):
+        ligature = list(group)
+        is_reversed = _NEVER_FIRST.match(ligature[0].text) and not _NEVER_FIRST.match(ligature[-1].text)
+        yield from reversed(ligature) if is_reversed else ligature
 
 
 def _logical(text: str, is_rtl: bool) -> str:

@@ -39,6 +39,14 @@ def test_the_size_of_the_body_is_learned_from_earlier_pages() -> None:
     assert headings.on_page(1, rows(("Annex", 16), ("short note at the end", 11))) == {0: (2, 1, "Annex")}
 
 
+def test_running_titles_in_large_type_are_no_headings_of_later_pages() -> None:
+    headings = Headings(())
+    headings.on_page(0, rows(("Harbour Bank, page 1", 14), ("Loans", 18), *[(BODY, 11.0)] * 5))
+    assert headings.on_page(1, rows(("Harbour Bank, page 2", 14), ("Companies", 18), (BODY, 11))) == {
+        1: (2, 1, "Companies")
+    }
+
+
 def test_the_outline_wins_and_numbers_before_its_titles_are_allowed() -> None:
     headings = Headings([(0, 1, "Leave"), (0, 2, "Sick leave"), (0, 2, "Missing"), (1, 1, "Pay")])
     page = rows(("Large but no entry", 30), ("1 Leave", 11), (BODY, 11), ("Sick", 11), ("leave", 11), (BODY, 11))

@@ -19,6 +19,8 @@ from rag_pipeline.ingest.extract.readers.pdf.hyphens import join_broken_words
         (["Haupt-", "und Nebenkosten"], ["Haupt-", "und Nebenkosten"]),
         (["pages 10-", "12 and"], ["pages 10-", "12 and"]),
         (["Anna-", "Lena"], ["Anna-", "Lena"]),
+        (["the forty-", "two yards"], ["the forty-two", "yards"]),
+        (["a forty-", "ish man"], ["a fortyish", "man"]),
         (["a re-entry, re-", "entry"], ["a re-entry, re-entry"]),
         (["cooperation and cross-", "ing; crossing"], ["cooperation and crossing;", "crossing"]),
         (["(un‐", "gewöhnlich)"], ["(ungewöhnlich)"]),

@@ -8,6 +8,7 @@ import re
 import pytest
 
 from rag_pipeline.ingest.extract.readers.pdf.layout import reading_rows
+from rag_pipeline.ingest.extract.readers.pdf.page_text import Fragment
 from tests.ingest.extract.makers import read
 from tests.ingest.extract.readers.pdf.makers import Placed, lines, placed
 
@@ -92,3 +93,16 @@ def test_a_page_drawn_from_its_bottom_is_read_from_its_top() -> None:
 
 def test_no_fragments_are_no_rows() -> None:
     assert reading_rows([]) == []
+
+
+def test_a_title_in_larger_type_is_no_cell_of_the_table_below_it() -> None:
+    page = [
+        Fragment("What the company pays", 57, 553.5, 201, 565.8, size=14.0),
+        Fragment("Kind", 57, 542.7, 79, 550.4, size=11.0),
+        Fragment("Limit", 217, 542.7, 242, 550.1, size=11.0),
+        Fragment("Approved by", 378, 540.4, 436, 550.4, size=11.0),
+    ]
+    assert [[fragment.text for fragment in row] for row in reading_rows(page)] == [
+        ["What the company pays"],
+        ["Kind", "Limit", "Approved by"],
+    ]

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from rag_pipeline.ingest.extract.readers.pdf.legibility import SecondOpinion, looks_like_text
+from rag_pipeline.ingest.extract.readers.pdf.legibility import SecondOpinion, looks_like_text, tex_letters
 from tests.ingest.extract.makers import make_pdf
 
 
@@ -18,6 +18,7 @@ from tests.ingest.extract.makers import make_pdf
         "Booked and interest, 01/14/2016 Transfer 1,406,164.00",
         "Faktura nr FV 1/2021 Data sprzedaży: 2021-04-26",
         "全世界无产者，联合起来",
+        "à À â Â ä Ä é É è È ê Ê î Î ï Ï ô Ô ù Ù û Û ü Ü ç Ç",
         "3rd GmbH with 12kg, as McDonald says",
     ],
 )
@@ -32,6 +33,11 @@ def test_text(text: str) -> None:
 )  # fmt: skip
 def test_glyph_numbers(text: str) -> None:
     assert not looks_like_text(text)
+
+
+def test_codes_of_tex() -> None:
+    assert tex_letters("\x1cve o\x1eces \x10a\x11") == "\ufb01ve o\ufb03ces “a”"
+    assert tex_letters("\x0cve o\x0eces \x5ca\x22") == "\ufb01ve o\ufb03ces “a”"
 
 
 def test_a_page_is_read_by_the_other_library() -> None:

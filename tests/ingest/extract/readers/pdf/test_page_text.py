@@ -71,6 +71,15 @@ def test_codes_that_are_letters_are_believed() -> None:
     assert (text.undecoded, [fragment.text for fragment in text.fragments]) == (0, ["Checklist", "of", "services"])
 
 
+@pytest.mark.parametrize(
+    "codes", [b"five o\x1eces were\x1f miscon\x1cgured", b"five o\x0eces were\x0f miscon\x0cgured"]
+)
+def test_ligatures_of_tex_are_letters(codes: bytes) -> None:
+    text = page_text(unmapped(b"", codes))
+    words = [fragment.text for fragment in text.fragments]
+    assert (text.undecoded, " ".join(words)) == (0, "five o\ufb03ces were\ufb04 miscon\ufb01gured")
+
+
 def test_a_page_without_text_has_no_fragments() -> None:
     assert page_text(make_pdf(1, content=b"0 0 m 9 9 l S")) == PageText([], 0, 0, 0, False)
 

@@ -50,6 +50,18 @@ def test_a_ligature_keeps_the_order_of_its_letters() -> None:
     assert [text for text, _ in reading_order(letters, 5.0, in_rtl_page=True)] == ["بلا"]
 
 
+def test_a_ligature_is_turned_that_begins_with_a_letter_that_joins_none() -> None:
+    letters = [Letter("ع", 20, 0, 26, 12), Letter("ى", 10, 0, 20, 12), Letter("ل", 10, 0, 20, 12)]
+    assert [text for text, _ in reading_order(letters, 5.0, in_rtl_page=True)] == ["على"]
+
+
+def test_a_narrow_gap_separates_words_where_pdfium_has_a_space() -> None:
+    letters = [Letter("د", 10, 0, 16, 12, 0), Letter("م", 3, 0, 9, 12, 1)]
+    assert [text for text, _ in reading_order(letters, 5.0, in_rtl_page=True)] == ["د م"]
+    letters = [letter._replace(word=0) for letter in letters]
+    assert [text for text, _ in reading_order(letters, 5.0, in_rtl_page=True)] == ["دم"]
+
+
 def test_wide_gaps_separate_cells_from_right_to_left() -> None:
     letters = [
         *drawn("רכש"),
