@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO
 
+from rag_pipeline.common.normal_forms import nfd
 from rag_pipeline.ingest.extract.clean_text import count_odd
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def looks_like_text(text: str) -> bool:
     words = _WORD.findall(text)
     if sum(bool(_MIXED_WORD.search(word)) for word in words) > _MIXED_SHARE * len(words):
         return False
-    vowels = sum(map(unicodedata.normalize("NFD", visible).lower().count, "aeiouy"))
+    vowels = sum(map(nfd(visible).lower().count, "aeiouy"))
     most = latin if len(set(visible.lower())) >= _MANY_LETTERS else _VOWELS[1] * latin  # a list of accented vowels
     return latin >= _FEW_LETTERS and _VOWELS[0] * latin <= vowels <= most
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
@@ -87,7 +86,7 @@ def _with_ligatures(letters: list[Letter]) -> Iterator[Letter]:
 
 
 def _logical(text: str, is_rtl: bool) -> str:
-    text = unicodedata.normalize("NFKC", text) if not unicodedata.is_normalized("NFKC", text) else text
+    text = nfkc(text)
     if not is_rtl:
         return _RTL_RUN.sub(lambda match: match[0][::-1], text)
     return _turn_brackets(_LTR_RUN.sub(lambda match: match[0][::-1], text))
