@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
+from rag_pipeline.common.normal_forms import nfkc
+
 RIGHT_TO_LEFT = (
     "\u0590-\u05ff\u0600-\u0603\u0608\u060b\u060d-\u064a\u066d-\u06ef\u06fa-\u08ff\ufb1d-\ufdff\ufe70-\ufeff"
 )
