@@ -34,13 +34,16 @@ _CLASSIFIERS = {
     "3-Clause BSD License": "BSD-3-Clause",
     "BSD 3-Clause": "BSD-3-Clause",
     "BSD License": "BSD-3-Clause",
+    "BSD-3-Clause, Apache-2.0, dependency licenses": "BSD-3-Clause",
     "DFSG approved": "",
     "MIT License": "MIT",
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
+    "OSI Approved": "",
     "Python Software Foundation License": "PSF-2.0",
 }
 # Used as they are, as libraries, and never copied into the project: changes to their own files would have to be shown.
 LIBRARIES = {
+    "MPL-1.1": {"tld"},
     "MPL-2.0": {"bidict", "certifi", "hypothesis", "orjson", "pathspec", "tqdm"},
     "LGPL-3.0-only": {"psycopg", "psycopg-binary"},
     "AFL-2.1": {"dirtyjson"},
@@ -73,7 +76,13 @@ def licences(about: PackageMetadata) -> list[str]:
     text = expression or free_text.strip().partition("\n")[0]
     stated = _BETWEEN.split(text) if expression or not classifiers else classifiers
     parts = filter(None, (part.strip() for part in stated))
-    return [name for part in parts if (name := _CLASSIFIERS.get(part, part))]
+    names = [name for part in parts if (name := _CLASSIFIERS.get(part, part))]
+    return _chosen(names) if " OR " in expression and " AND " not in expression else names
+
+
+def _chosen(alternatives: list[str]) -> list[str]:
+    """Return the first of several licences that is on a list, or all of them."""
+    return next(([name] for name in alternatives if name in PERMISSIVE or name in LIBRARIES), alternatives)
 
 
 def faults_of_licences(name: str, stated: Iterable[str]) -> Iterator[str]:

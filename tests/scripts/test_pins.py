@@ -71,6 +71,7 @@ def about(**fields: str) -> Message:
     ("fields", "faults"),
     [
         ({"License_Expression": "MIT AND (Apache-2.0 OR BSD-3-Clause)"}, []),
+        ({"License_Expression": "GPL-2.0-only OR MIT"}, []),
         ({"Classifier": "License :: OSI Approved :: MIT License;Topic :: X"}, []),
         ({"License": "Apache License, Version 2.0"}, []),
         ({"License_Expression": "MIT AND GPL-3.0-only"}, ["x: GPL-3.0-only is not on the list of licences"]),
