@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from fractions import Fraction
 
-from rag_pipeline.ingest.extract.readers.number_format import FormatSection, NumberFormat, Token
+from rag_pipeline.ingest.extract.readers.number_format import FormatSection, NumberFormat, Token, built_in_format
 
+_GENERAL = built_in_format(0)
 _LAST_DAY = 2_958_465  # 31 December 9999
 _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
@@ -30,6 +31,8 @@ def show_number(text: str, number_format: NumberFormat, from_1904: bool = False)
         return text
     if not math.isfinite(number):
         return text
+    if number_format is _GENERAL:
+        return _general(number)
     section, signed = _section_for(number, number_format)
     if section.is_date:
         shown = _show_moment(number, section, from_1904)
