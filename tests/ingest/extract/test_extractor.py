@@ -94,7 +94,7 @@ def write(folder: Path, name: str, data: bytes) -> str:
         ("products/aurora-manual.pdf", "page 5 › Faults", "E03 Wind sensor blocked"),
         ("products/price-list.csv", "rows 1-11", "Name: Mast, 2 m, stainless steel | Price EUR: 120.00"),
         ("products/sales-and-budget.xlsx", "sheet Budget 2026, rows 1-6", "Department: Training | Budget EUR: 48000"),
-        ("products/launch-plan.pptx", "slide 3", "Say that the pilot schools keep their stations."),
+        ("products/launch-plan.pptx", "slide 3 › Dates", "Say that the pilot schools keep their stations."),
     ],
 )
 def test_an_example_is_read_with_its_locators(extractor: ProcessExtractor, name: str, locator: str, words: str) -> None:

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from fractions import Fraction
 
-from rag_pipeline.ingest.extract.readers.number_format import FormatSection, NumberFormat, Token
+from rag_pipeline.ingest.extract.readers.number_format import FormatSection, NumberFormat, Token, built_in_format
 
+_GENERAL = built_in_format(0)
 _LAST_DAY = 2_958_465  # 31 December 9999
 _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
@@ -30,6 +31,8 @@ def show_number(text: str, number_format: NumberFormat, from_1904: bool = False)
         return text
     if not math.isfinite(number):
         return text
+    if number_format is _GENERAL:
+        return _general(number)
     section, signed = _section_for(number, number_format)
     if section.is_date:
         shown = _show_moment(number, section, from_1904)
@@ -43,13 +46,19 @@ def show_text(text: str, number_format: NumberFormat) -> str:
     """Return the text of a cell as shown: a format's fourth section, or one of ``@``, may add words to it."""
     sections = number_format.sections
     section = sections[3] if len(sections) == 4 else sections[-1]
-    if len(sections) < 4 and not any(token.text == "@" for token in section.tokens):
+    if len(sections) < 4 and not any(_is_sign(token, "@") for token in section.tokens):
         return text
-    return "".join(text if token.text == "@" else token.text for token in section.tokens if _shows_text(token)).strip()
+    return "".join(
+        text if _is_sign(token, "@") else token.text for token in section.tokens if _shows_text(token)
+    ).strip()
 
 
 def _shows_text(token: Token) -> bool:
-    return token.kind == "text" or token.text == "@"
+    return token.kind == "text" or _is_sign(token, "@")
+
+
+def _is_sign(token: Token, sign: str) -> bool:
+    return token.kind == "sign" and token.text == sign
 
 
 def _has_digit(shown: str) -> bool:
@@ -86,20 +95,20 @@ def _general(number: float) -> str:
 
 def _show_digits(number: float, section: FormatSection) -> str:
     if not section.has("digit", "power"):
-        return "".join(_general(number) if token.kind == "general" or token.text == "@" else token.text
+        return "".join(_general(number) if token.kind == "general" or _is_sign(token, "@") else token.text
                        for token in section.tokens)  # fmt: skip
     with localcontext() as context:
         context.prec = 400
         context.rounding = ROUND_HALF_UP
-        value = Decimal(f"{number:.15g}").scaleb(2 * sum(token.text == "%" for token in section.tokens))
-        if any(token.text == "/" for token in section.tokens):
+        value = Decimal(f"{number:.15g}").scaleb(2 * sum(_is_sign(token, "%") for token in section.tokens))
+        if any(_is_sign(token, "/") for token in section.tokens):
             return _show_fraction(value, section)
         return _show_decimal(value, section)
 
 
 def _show_decimal(value: Decimal, section: FormatSection) -> str:
     tokens = section.tokens
-    point = next((at for at, token in enumerate(tokens) if token.kind == "sign" and token.text == "."), len(tokens))
+    point = next((at for at, token in enumerate(tokens) if _is_sign(token, ".")), len(tokens))
     power = next((at for at, token in enumerate(tokens) if token.kind == "power"), len(tokens))
     first_end = min(point, power)
     grouped, scale = _commas(tokens[:power], first_end)
@@ -135,7 +144,7 @@ def _commas(tokens: tuple[Token, ...], point: int) -> tuple[bool, int]:
     places = [at for at, token in enumerate(tokens) if token.kind == "digit"]
     if not places:
         return False, 0
-    commas = [at for at, token in enumerate(tokens) if token.kind == "sign" and token.text == ","]
+    commas = [at for at, token in enumerate(tokens) if _is_sign(token, ",")]
     return any(places[0] < at < min(places[-1], point) for at in commas), sum(at > places[-1] for at in commas)
 
 
@@ -170,9 +179,9 @@ def _fill_decimals(tokens: tuple[Token, ...], digits: str) -> str:
             if used < len(digits) and (token.text == "0" or used < kept):
                 pieces.append(digits[used])
             used += 1
-        elif token.text == "." and token.kind == "sign":
+        elif _is_sign(token, "."):
             pieces.append(".")
-        elif not (token.kind == "sign" and token.text == ","):
+        elif not _is_sign(token, ","):
             pieces.append(token.text)
     return "".join(pieces)
 
@@ -180,15 +189,15 @@ def _fill_decimals(tokens: tuple[Token, ...], digits: str) -> str:
 def _show_fraction(value: Decimal, section: FormatSection) -> str:
     """Show a number as a fraction: ``1 3/4`` for ``# ?/?``, ``12/8`` for ``#/8``."""
     tokens = section.tokens
-    slash = next(at for at, token in enumerate(tokens) if token.text == "/" and token.kind == "sign")
+    slash = next(at for at, token in enumerate(tokens) if _is_sign(token, "/"))
     before = "".join(token.text for token in tokens[:slash] if token.kind in ("digit", "text"))
     after = "".join(token.text for token in tokens[slash + 1 :] if token.kind in ("digit", "text")).strip()
-    fixed = after if after.isdecimal() and after.strip("0") else ""
+    fixed = int(after) if after.isascii() and after.isdecimal() and len(after) < 8 else 0
     has_whole = " " in before.strip()
     whole = int(value) if has_whole else 0
     part = Fraction(value - whole)
     if fixed:
-        bottom = int(fixed[:6])
+        bottom = fixed
         top = round(part * bottom)
     else:
         places = max(1, min(7, sum(char in "#?0" for char in after)))
@@ -233,7 +242,7 @@ def _show_part(token: Token, moment: datetime, seconds: float, decimals: int, is
     if token.kind == "half":
         return (text[:2] if moment.hour < 12 else text[-2:]) if len(text) == 5 else text[0 if moment.hour < 12 else -1]
     if token.kind != "date":
-        return "" if text == "@" else text
+        return "" if _is_sign(token, "@") else text
     wide = len(text) > 1
     match text[0]:
         case "y" | "e":

@@ -85,15 +85,19 @@ class _DocumentReader:
         layout = RtfLayout(flow)
         fields: list[bool] = []  # for each open field, whether its result has started
         position = start
+        counted, label = -1, ""
         anchors = deque(sorted(place for place in notes if start <= place < end))
         for text, place, mark in self._runs(start, end):
             while anchors and anchors[0] < position + len(text):
                 flow.add_after(notes[anchors.popleft()])
             position += len(text)
-            level, in_table, ends_row = self._document.paragraph(place)
-            layout.level, layout.depth = level, int(in_table)
+            paragraph = self._document.paragraph(place)
+            layout.level, layout.depth = paragraph.level, int(paragraph.in_table)
+            if paragraph.start != counted and not paragraph.ends_row:
+                counted = paragraph.start
+                label = self._document.lists.label(paragraph.values)
             if text == _CELL:
-                self._end_cell(layout, ends_row=ends_row)
+                self._end_cell(layout, ends_row=paragraph.ends_row)
             elif text in _ENDS:
                 layout.end_paragraph()
             elif text == _FIELD_START:
@@ -104,6 +108,9 @@ class _DocumentReader:
                 fields.pop()
             elif all(fields):
                 shown = "".join(_REPLACED.get(char, char) for char in text)
+                if label and shown.strip():
+                    layout.text(label + " ")
+                    label = ""
                 layout.text(f"[{mark}: {shown}]" if mark and shown.strip() else shown)
         layout.end_open()
 

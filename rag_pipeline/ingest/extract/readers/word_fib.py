@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_right
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from rag_pipeline.errors import CorruptFileError, EncryptedFileError
+from rag_pipeline.ingest.extract.charset_guess import guess_charset
+from rag_pipeline.ingest.extract.readers.word_lists import OUTLINE, WordLists, properties
 
 _WORD_97 = 193  # the version of the format in which all numbers stand as below
 _PAGE_BYTES = 512
 _MAX_PIECES = 1_000_000
+_SAMPLE_BYTES = 1 << 15
 # The place of each table's offset and size in the header.
 _FOOTNOTE_REFERENCES, _FOOTNOTES, _COMMENT_REFERENCES, _COMMENTS = 0xAA, 0xB2, 0xBA, 0xC2
 _CHARACTER_PAGES, _PARAGRAPH_PAGES, _PIECES = 0xFA, 0x102, 0x1A2
@@ -21,8 +25,7 @@ NOTE_TABLES = {
 }  # fmt: skip
 _PARTS = {"body": 0x4C, "footnote": 0x50, "header": 0x54, "macro": 0x58, "comment": 0x5C, "endnote": 0x60, "box": 0x64}
 # Properties that matter: hidden, deleted, in a table, end of a row, outline level.
-_HIDDEN, _DELETED, _IN_TABLE, _ROW_END, _OUTLINE = 0x083C, 0x0800, 0x2416, 0x2417, 0x2640
-_SIZES = (1, 1, 2, 4, 2, 2, 0, 3)  # of a property's value, by the upper bits of its number
+_HIDDEN, _DELETED, _IN_TABLE, _ROW_END = 0x083C, 0x0800, 0x2416, 0x2417
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,17 @@ class Piece:
     end: int
     offset: int
     wide: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """A paragraph: its first byte, its heading level, its place in a table, and its properties."""
+
+    start: int
+    level: int | None = None
+    in_table: bool = False
+    ends_row: bool = False
+    values: Mapping[int, int] = field(default_factory=dict)
 
 
 class WordFile:
@@ -48,6 +62,8 @@ class WordFile:
         self._document = document
         self.is_old = version < _WORD_97 or magic != 0xA5EC
         self._table = tables.get(1 if flags & 0x200 else 0, b"")
+        self.lists = WordLists(self._from_table)
+        self._codec = "cp1252"
         self._lengths = {name: _int(document, place) for name, place in _PARTS.items()}
         self.pieces = [self._old_piece()] if self.is_old else self._read_pieces()
         self._piece_starts = [piece.start for piece in self.pieces]
@@ -59,6 +75,8 @@ class WordFile:
     def _old_piece(self) -> Piece:
         first, last = _int(self._document, 0x18), _int(self._document, 0x1C)
         self._lengths = {"body": max(0, min(last, len(self._document)) - first)}
+        # The text is in the charset of its fonts.
+        self._codec = guess_charset(self._document[first:last][:_SAMPLE_BYTES])
         return Piece(0, self._lengths["body"], first, False)
 
     def part(self, name: str) -> tuple[int, int]:
@@ -80,6 +98,12 @@ class WordFile:
     def _table_at(self, place: int) -> bytes:
         offset, size = _int(self._document, place), _int(self._document, place + 4)
         return self._table[offset : offset + size] if offset >= 0 and size > 0 else b""
+
+    def _from_table(self, place: int) -> tuple[bytes, int]:
+        """Return the stream of tables from the start of one, and the table's size."""
+        offset, size = _int(self._document, place), _int(self._document, place + 4)
+        known = not self.is_old and offset >= 0 and size > 0
+        return (self._table[offset:], size) if known else (b"", 0)
 
     def _read_pieces(self) -> list[Piece]:
         data = self._table_at(_PIECES)
@@ -124,7 +148,7 @@ class WordFile:
                 width = 2 if piece.wide else 1
                 offset = piece.offset + (first - piece.start) * width
                 data = self._document[offset : offset + (last - first) * width]
-                text = data.decode("utf-16-le", "surrogatepass") if piece.wide else data.decode("cp1252", "replace")
+                text = data.decode("utf-16-le", "surrogatepass") if piece.wide else data.decode(self._codec, "replace")
                 found.append((text, offset, width))
         return found
 
@@ -134,22 +158,22 @@ class WordFile:
         if at < 0 or place >= self._runs[at][1]:
             following = self._run_starts[at + 1] if at + 1 < len(self._runs) else 1 << 40
             return False, False, following
-        properties = _properties(self._runs[at][2])
-        return properties.get(_HIDDEN) == 1, properties.get(_DELETED) == 1, self._runs[at][1]
+        values = properties(self._runs[at][2])
+        return values.get(_HIDDEN) == 1, values.get(_DELETED) == 1, self._runs[at][1]
 
-    def paragraph(self, place: int) -> tuple[int | None, bool, bool]:
-        """Return the heading level of the paragraph at a byte, whether it is in a table, and whether it ends a row."""
+    def paragraph(self, place: int) -> Paragraph:
+        """Return the paragraph at a byte."""
         at = bisect_right(self._paragraph_starts, place) - 1
         if at < 0 or place >= self._paragraphs[at][1]:
-            return None, False, False
+            return Paragraph(-1)
         content = self._paragraphs[at][2]
         style = int.from_bytes(content[:2], "little")
-        properties = _properties(content[2:])
+        values = {**self.lists.resolve(style), **properties(content[2:])}
         level = style if 1 <= style <= 9 else None  # the styles Heading 1 to 9 have these numbers in each document
-        outline = properties.get(_OUTLINE)
+        outline = values.get(OUTLINE)
         if outline is not None and outline < 9:
             level = outline + 1
-        return level, properties.get(_IN_TABLE) == 1, properties.get(_ROW_END) == 1
+        return Paragraph(self._paragraphs[at][0], level, values.get(_IN_TABLE) == 1, values.get(_ROW_END) == 1, values)
 
 
 def _runs_of_page(page: bytes, *, is_paragraph: bool) -> list[tuple[int, int, bytes]]:
@@ -169,21 +193,6 @@ def _runs_of_page(page: bytes, *, is_paragraph: bool) -> list[tuple[int, int, by
             content = page[at + 1 : at + 1 + page[at]]
         runs.append((starts[number], starts[number + 1], content))
     return runs
-
-
-def _properties(data: bytes) -> dict[int, int]:
-    """Return the values of one byte among a list of properties."""
-    found: dict[int, int] = {}
-    at = 0
-    while at + 3 <= len(data):
-        number = int.from_bytes(data[at : at + 2], "little")
-        size = _SIZES[number >> 13]
-        if number >> 13 == 6:
-            size = 1 + data[at + 2] if number != 0xD608 else 1 + int.from_bytes(data[at + 2 : at + 4], "little")
-        elif size == 1:
-            found[number] = data[at + 2]
-        at += 2 + size
-    return found
 
 
 def _int(data: bytes, place: int) -> int:

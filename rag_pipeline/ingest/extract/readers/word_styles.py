@@ -87,7 +87,9 @@ class Styles(XmlHandler):
 
 
 @dataclass(slots=True)
-class _Level:
+class Level:
+    """A level of a list: its first number, its format, and its text, in which ``%1`` stands for the first number."""
+
     start: int = 1
     number_format: str = "decimal"
     text: str | None = None
@@ -101,7 +103,7 @@ class _List:
     """A list: its definition, and the levels and first numbers that it changes."""
 
     definition: str = ""
-    levels: dict[int, _Level] = field(default_factory=dict)
+    levels: dict[int, Level] = field(default_factory=dict)
     starts: dict[int, int] = field(default_factory=dict)
 
 
@@ -109,11 +111,11 @@ class Numbering(XmlHandler):
     """Collects the lists, and counts their paragraphs."""
 
     def __init__(self) -> None:
-        self._definitions: dict[str, dict[int, _Level]] = {}
+        self._definitions: dict[str, dict[int, Level]] = {}
         self._links: dict[str, str] = {}
         self._lists: dict[str, _List] = {}
-        self._levels: dict[int, _Level] = {}
-        self._level = _Level()
+        self._levels: dict[int, Level] = {}
+        self._level = Level()
         self._definition = ""
         self._list: _List | None = None
         self._override = 0
@@ -141,7 +143,7 @@ class Numbering(XmlHandler):
                 if 0 <= self._override < BODY_LEVEL:
                     self._list.starts[self._override] = whole_number(value)
             case "lvl":
-                self._level = _Level()
+                self._level = Level()
                 level = whole_number(attribute(attributes, "ilvl"))
                 if 0 <= level < BODY_LEVEL:
                     self._levels[level] = self._level
@@ -163,6 +165,14 @@ class Numbering(XmlHandler):
             case "isLgl":
                 self._level.is_legal = is_on(attributes)
 
+    def define(self, definition: str, levels: dict[int, Level]) -> None:
+        """Add a definition of a list."""
+        self._definitions[definition] = levels
+
+    def use(self, list_id: str, definition: str, levels: dict[int, Level], starts: dict[int, int]) -> None:
+        """Add a list, with the levels and first numbers that it changes."""
+        self._lists[list_id] = _List(definition, levels, starts)
+
     def label(self, list_id: str, level: int | None, style: str, styles: Styles) -> str:
         """Count a paragraph of a list, and return its number as shown, such as ``2.1.``; empty without one."""
         found = self._lists.get(list_id)
@@ -183,7 +193,7 @@ class Numbering(XmlHandler):
         return _label(levels, level, counters)
 
     def _count(
-        self, counters: dict[int, int], level: int, levels: dict[int, _Level], list_id: str, found: _List
+        self, counters: dict[int, int], level: int, levels: dict[int, Level], list_id: str, found: _List
     ) -> None:
         if level in found.starts and (list_id, level) not in self._started:
             self._started.add((list_id, level))
@@ -201,7 +211,7 @@ class Numbering(XmlHandler):
                 del counters[below]
 
 
-def _label(levels: Mapping[int, _Level], level: int, counters: Mapping[int, int]) -> str:
+def _label(levels: Mapping[int, Level], level: int, counters: Mapping[int, int]) -> str:
     entry = levels[level]
     if entry.number_format == "bullet":
         return BULLET

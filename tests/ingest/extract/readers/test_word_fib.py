@@ -7,7 +7,7 @@ import struct
 import pytest
 
 from rag_pipeline.errors import CorruptFileError, EncryptedFileError
-from rag_pipeline.ingest.extract.readers.word_fib import Piece, WordFile
+from rag_pipeline.ingest.extract.readers.word_fib import Paragraph, Piece, WordFile
 
 
 def document(text: bytes, *, version: int = 193, flags: int = 0, pieces: bytes | None = None) -> WordFile:
@@ -41,7 +41,7 @@ def test_documents_before_97_have_one_piece() -> None:
 def test_without_properties_nothing_is_hidden() -> None:
     found = document(b"text")
     assert found.is_left_out(0x400)[:2] == (False, False)
-    assert found.paragraph(0x400) == (None, False, False)
+    assert found.paragraph(0x400) == Paragraph(-1)
     assert found.positions(0xAA, 2) == []
 
 
@@ -56,3 +56,9 @@ def test_other_faults_are_named() -> None:
         document(b"text", flags=0x100)
     with pytest.raises(CorruptFileError, match="too short"):
         WordFile(b"\xec\xa5", {})
+
+
+def test_the_charset_of_old_documents_is_found() -> None:
+    text = "Возврат денег занимает десять дней. Заказ придёт позже."
+    found = document(text.encode("cp1251"), version=104)
+    assert found.text(0, len(text))[0][0] == text
