@@ -6,6 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
 from typing import Any
 
 import pypdfium2.raw as pdfium
@@ -25,6 +27,7 @@ _TOKEN = re.compile(r"[\r\n]+|[^\s\ufffe]+\ufffe?")
 # In units of the letters' height: a wider gap separates columns or cells, and a smaller step stays on the line.
 _CELL_GAP, _SAME_LINE = 1.0, 0.5
 _LEFTWARDS = -1.0
+_SPACE = 0.15  # in units of the font's size
 _DOWNWARDS = 3
 _SHADOW, _NEAR_IN_ORDER = 0.35, 4
 _MOSTLY, _FEW_LETTERS, _SAMPLE = 0.6, 4, 16
@@ -80,8 +83,11 @@ class _Word:
     starts_line: bool
 
 
-def read_page_text(page: Any) -> PageText:
-    """Return the text of a loaded page."""
+def read_page_text(page: Any, *, wide_gaps_are_spaces: bool = False) -> PageText:
+    """Return the text of a loaded page.
+
+    ``wide_gaps_are_spaces`` looks at all letters for spaces that are only gaps, which takes longer.
+    """
     text_page = pdfium.FPDFText_LoadPage(page)
     if not text_page:
         return PageText([], 0, 0, 0, False)
@@ -93,7 +99,7 @@ def read_page_text(page: Any) -> PageText:
                 text_page = pdfium.FPDFText_LoadPage(page)
                 characters = Characters(text_page)
             characters.join_clusters(ends)
-        words = list(_words(characters))
+        words = list(_words(characters, wide_gaps_are_spaces=wide_gaps_are_spaces))
         turns = _turns(words, characters)
         is_rtl = has_right_to_left(characters.text) and is_mostly_right_to_left(characters.text)
         fragments = _without_shadows(_fragments(words, characters, turns, is_rtl))
@@ -105,13 +111,15 @@ def read_page_text(page: Any) -> PageText:
     return PageText(fragments, letters, characters.undecoded, turns, is_rtl)
 
 
-def _words(characters: Characters) -> Iterator[_Word]:
+def _words(characters: Characters, *, wide_gaps_are_spaces: bool) -> Iterator[_Word]:
     box_of = characters.box
     is_simple = characters.text.isascii() or not _NOT_SIMPLE.search(characters.text)
     starts_line = True
-    for match in _TOKEN.finditer(characters.text):
-        first, end = match.span()
-        text = match[0]
+    tokens: Iterable[tuple[int, int]] = (match.span() for match in _TOKEN.finditer(characters.text))
+    if wide_gaps_are_spaces:
+        tokens = _split_at_gaps(tokens, characters)
+    for first, end in tokens:
+        text = characters.text[first:end]
         if text[0] in "\r\n":
             starts_line = True
             continue
@@ -126,6 +134,20 @@ def _words(characters: Characters) -> Iterator[_Word]:
             text = readable(text)
         yield _Word(text, first, end - 1, box, starts_line)
         starts_line = has_hyphen
+
+
+def _split_at_gaps(tokens: Iterable[tuple[int, int]], characters: Characters) -> Iterator[tuple[int, int]]:
+    """Yield the tokens, split where a gap is as wide as a space and wider than those of a letter-spaced word."""
+    for first, end in tokens:
+        if end - first > 1 and characters.text[first] not in "\r\n":
+            boxes = [characters.box(index) for index in range(first, end)]
+            gaps = [two[0] - one[2] for one, two in pairwise(boxes)]
+            widest = max(_SPACE * characters.size(first), 3 * median(gaps))
+            for index, gap in enumerate(gaps, start=first + 1):
+                if gap > widest:
+                    yield first, index
+                    first = index
+        yield first, end
 
 
 def _turns(words: Sequence[_Word], characters: Characters) -> int:

@@ -12,7 +12,7 @@ from rag_pipeline.ingest.extract.readers.pdf.headings import Headings
 from rag_pipeline.ingest.extract.readers.pdf.hyphens import join_broken_words
 from rag_pipeline.ingest.extract.readers.pdf.layout import reading_rows
 from rag_pipeline.ingest.extract.readers.pdf.legibility import SecondOpinion
-from rag_pipeline.ingest.extract.readers.pdf.page_text import read_page_text
+from rag_pipeline.ingest.extract.readers.pdf.page_text import PageText, read_page_text
 from rag_pipeline.ingest.extract.readers.pdf.pdfium import PdfDocument
 from rag_pipeline.ingest.extract.section_writer import SectionWriter
 
@@ -41,12 +41,15 @@ def read_pdf(file: InputFile, writer: SectionWriter) -> None:
 
 def _read_pages(document: PdfDocument, form: Form, second: SecondOpinion, writer: SectionWriter) -> None:
     headings = Headings(document.outline())
+    # Ghostscript replaces spaces by character spacing, of which PDFium knows nothing.
+    has_gaps = "ghostscript" in document.describe("Producer").lower()
     unreadable = in_a_row = 0
     for index in range(document.page_count):
         writer.page(f"page {index + 1}", of=document.page_count)
         try:
             with document.page(index) as page:
-                _read_page(page, index, form, second, headings, writer)
+                text = read_page_text(page, wide_gaps_are_spaces=has_gaps)
+                _read_page(page, index, text, form, second, headings, writer)
             in_a_row = 0
         except CorruptFileError as error:
             unreadable += 1
@@ -65,12 +68,12 @@ def _read_pages(document: PdfDocument, form: Form, second: SecondOpinion, writer
 def _read_page(
     page: Any,
     index: int,
+    text: PageText,
     form: Form,
     second: SecondOpinion,
     headings: Headings,
     writer: SectionWriter,
 ) -> None:
-    text = read_page_text(page)
     if text.undecoded > _DOUBTFUL_SHARE * text.letters and (other := second.page_text(index)):
         writer.write(other)
         return

@@ -13,10 +13,10 @@ from tests.ingest.extract.makers import make_pdf
 from tests.ingest.extract.readers.pdf.makers import placed, unmapped
 
 
-def page_text(data: bytes) -> PageText:
+def page_text(data: bytes, *, wide_gaps_are_spaces: bool = False) -> PageText:
     """Return the text of the first page."""
     with closing(PdfDocument(io.BytesIO(data), len(data))) as document, document.page(0) as page:
-        return read_page_text(page)
+        return read_page_text(page, wide_gaps_are_spaces=wide_gaps_are_spaces)
 
 
 def test_a_fragment_has_its_place_and_the_size_of_its_font() -> None:
@@ -92,3 +92,14 @@ def test_spaces_that_were_guessed_within_words_of_ocr_are_removed() -> None:
     lines = " ".join(f"1 0 0 1 72 {700 - 14 * number} Tm {words}" for number in range(12))
     fragments = page_text(make_pdf(1, content=f"BT /F1 12 Tf {lines} ET".encode())).fragments
     assert fragments[0].text == "Harbour Bay"
+
+
+def test_character_spacing_in_place_of_a_space_separates_words() -> None:
+    data = make_pdf(
+        1, content=b"BT /F1 12 Tf 72 700 Td (fiv)Tj 3.5 Tc (ew)Tj 0 Tc (as) Tj 0 -20 Td 3.5 Tc (SPACED)Tj ET"
+    )
+    assert [fragment.text for fragment in page_text(data, wide_gaps_are_spaces=True).fragments] == [
+        "five was",
+        "SPACED",
+    ]
+    assert page_text(data).fragments[0].text == "fivewas"
