@@ -55,6 +55,7 @@ def test_a_pin_out_of_its_range_is_named(script: ModuleType, folder: Path) -> No
     assert {fault.partition("==")[0] for fault in found} == {
         "requirements.txt: urllib3",
         "requirements-dev.txt: urllib3",
+        "benchmarks/requirements.txt: urllib3",
     }
     assert all(fault.endswith("is outside urllib3>=999") for fault in found)
 
