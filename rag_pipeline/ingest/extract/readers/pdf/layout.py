@@ -33,12 +33,13 @@ _MAX_LEADING, _MAX_OVERLAP = 2.0, 0.5
 _FEW, _MOSTLY = 3, 0.8
 _CELLS = 6
 _INTERLEAVED_ROWS = 6
+_MAX_FRAGMENTS = 6_000  # pages of people have fewer, and the layout takes quadratic time
 _LARGER = 1.2  # the size of a title, in units of the size of the text below it
 
 
 def reading_rows(fragments: Sequence[Fragment], *, right_to_left: bool = False) -> list[Row]:
     """Return the rows of a page in reading order."""
-    if _is_plain(fragments):
+    if len(fragments) > _MAX_FRAGMENTS or _is_plain(fragments):
         return [[fragment] for fragment in fragments]
     if _is_reversed(fragments):  # some programs draw from the bottom of the page
         return [[fragment] for fragment in sorted(fragments, key=lambda fragment: -fragment.middle)]

@@ -106,3 +106,8 @@ def test_a_title_in_larger_type_is_no_cell_of_the_table_below_it() -> None:
         ["What the company pays"],
         ["Kind", "Limit", "Approved by"],
     ]
+
+
+def test_a_page_of_too_many_fragments_stays_in_the_order_of_drawing() -> None:
+    fragments = [Fragment("x", 20.0 * number, 700, 20.0 * number + 6, 712) for number in range(100_000)]
+    assert len(reading_rows(fragments)) == len(fragments)

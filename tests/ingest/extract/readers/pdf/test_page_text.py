@@ -96,7 +96,9 @@ def test_spaces_that_were_guessed_within_words_of_ocr_are_removed() -> None:
 
 def test_character_spacing_in_place_of_a_space_separates_words() -> None:
     data = make_pdf(
-        1, content=b"BT /F1 12 Tf 72 700 Td (fiv)Tj 3.5 Tc (ew)Tj 0 Tc (as) Tj 0 -20 Td 3.5 Tc (SPACED)Tj ET"
+        1,
+        content=b"BT /F1 12 Tf 72 700 Td (fiv)Tj 3.5 Tc (ew)Tj 0 Tc 30.84 0 Td (as)Tj "
+        b"-30.84 -20 Td 3.5 Tc (SPACED)Tj ET",
     )
     assert [fragment.text for fragment in page_text(data, wide_gaps_are_spaces=True).fragments] == [
         "five was",
