@@ -18,7 +18,7 @@ from rag_pipeline.sources.ledger import hash_config
 if TYPE_CHECKING:
     from rag_pipeline.ingest.extract.ocr.scan_reader import ScanReader
 
-EXTRACTION_VERSION = 1
+EXTRACTION_VERSION = 2
 """Raise it when extraction or chunking gives another text for the same file: every file is then ingested again."""
 
 
