@@ -19,6 +19,7 @@ MODULES = (
     "onnxruntime",
     "pyarrow",
     "pypdf",
+    "pypdfium2",
     "safetensors",
     "selectolax",
     "tokenizers",

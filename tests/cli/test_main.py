@@ -34,7 +34,7 @@ def test_without_a_command_the_commands_are_listed(capsys: pytest.CaptureFixture
     assert main.main([]) == ExitCode.USAGE
     assert capsys.readouterr().err == (
         "rag-pipeline: error: expected a command: local-files, google-drive, run, serve, watch, control, search, "
-        "store, health; see --help\n"
+        "mcp, store, health; see --help\n"
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from schemathesis import engine
 from schemathesis.engine import events
 
 from rag_pipeline.common.config import AuthSettings
+from rag_pipeline.common.document_search import DocumentQuery
 from rag_pipeline.contract import document
 from rag_pipeline.service import StatusServer
 from rag_pipeline.status.control import Control
@@ -37,12 +38,29 @@ CONFIG: dict[str, Any] = {
 TOKEN = "a-token-of-the-tests"
 
 
+class Documents:
+    def search(self, query: DocumentQuery) -> Sequence[Mapping[str, object]]:
+        """Return one result."""
+        result = {
+            "pipeline_id": "p",
+            "file_id": "a",
+            "name": "a",
+            "uri": "",
+            "mime_type": None,
+            "place": "",
+            "text": "b",
+        }
+        return [{**result, "score": 1.0, "words": 0.0, "vector": -0.5}]
+
+
 @contextmanager
 def working(folder: Path, **settings: Any) -> Iterator[StatusServer]:
     """Run a service with a journal that has events."""
     busy, other = new_pipeline("local_files"), new_pipeline("google_drive")
     busy.control = Control()
-    with serving(busy, other, state_dir=folder, control=True, **settings) as running:
+    with serving(
+        busy, other, state_dir=folder, control=True, search=True, documents=Documents(), **settings
+    ) as running:
         for number in range(30):
             name = f"file-{number}.pdf"
             busy.add_processing_file(name, str(number), size=number)

@@ -82,7 +82,7 @@ def test_a_token_is_required_except_on_open_paths(path: str) -> None:
         assert security == [{"bearer": []}]
         assert "401" in operation["responses"]
         # Other paths answer as if what the token does not show did not exist.
-        assert ("403" in operation["responses"]) == (path in ("/events", "/metrics", CONTROL))
+        assert ("403" in operation["responses"]) == (path in ("/events", "/search", "/metrics", CONTROL))
 
 
 def test_a_401_has_www_authenticate() -> None:

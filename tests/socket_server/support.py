@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import Any, Self
 
 from rag_pipeline.common.config import Settings
+from rag_pipeline.common.document_search import DocumentSearch
 from rag_pipeline.service import StatusServer
 from rag_pipeline.status.pipeline import PipelineStatus
 from tests.contract.checking import check_answer, check_event, check_packet, split
@@ -39,10 +40,12 @@ def new_pipeline(kind: str | None = "local_files") -> PipelineStatus:
 
 
 @contextmanager
-def serving(*pipelines: PipelineStatus, direct: bool = True, **settings: Any) -> Iterator[StatusServer]:
+def serving(
+    *pipelines: PipelineStatus, direct: bool = True, documents: DocumentSearch | None = None, **settings: Any
+) -> Iterator[StatusServer]:
     """Run a service on free ports that shows only these pipelines."""
     settings = {"http_port": 0, "socket_port": 0, **settings}
-    server = StatusServer(Settings(**settings), pipelines=pipelines, direct=direct)
+    server = StatusServer(Settings(**settings), pipelines=pipelines, documents=documents, direct=direct)
     with server.start():
         yield server
 

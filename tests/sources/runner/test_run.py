@@ -10,6 +10,7 @@ import pytest
 
 from rag_pipeline.common.config import RunMode
 from rag_pipeline.errors import ExitCode, RagPipelineError, StoreError
+from rag_pipeline.ingest.document_search import StoredDocuments
 from rag_pipeline.ingest.settings import IngestSettings
 from rag_pipeline.sources.runner.file_lines import Service
 from rag_pipeline.sources.runner.pipeline_spec import PipelineSpec, RunSettings
@@ -89,7 +90,9 @@ def test_pipelines_run_to_the_end_of_their_passes(bench: Bench, tmp_path: Path) 
     assert bench.run(scripted_spec("a", done_at_once), scripted_spec("b", failed_file)) == ExitCode.FILES_FAILED
     assert bench.display.titles == ["the folder of a", "the folder of b"]
     assert (bench.display.summarized, bench.reported) == (["a", "b"], [])
-    assert bench.services == [{"host": None, "port": 0, "socket_port": None, "state_dir": tmp_path / "state"}]
+    [service] = bench.services
+    assert isinstance(service.pop("documents"), StoredDocuments)
+    assert service == {"host": None, "port": 0, "socket_port": None, "state_dir": tmp_path / "state"}
 
 
 def test_a_reported_failure_leaves_the_others_running(bench: Bench) -> None:
