@@ -40,7 +40,10 @@ def make() -> None:
         "comments": _with_comments(title, paragraphs),
     }.items():
         (FILES / f"article-{name}.html").write_text(page, encoding="utf-8")
-        write_truth(f"article-{name}.html", truth, "written by hand after real sites")
+        # A row of links in the last cell of the page's table is like one of an article's own table: it may stay.
+        legal = f"may: {' | '.join(_LEGAL)}"
+        lines = [legal if line == "not: Cookie settings" and name == "tables" else line for line in truth]
+        write_truth(f"article-{name}.html", lines, "written by hand after real sites")
     _documentation()
     _whole_pages()
     _saved_by_chromium(_semantic(title, paragraphs))

@@ -146,7 +146,6 @@ _STOCK = [
     "row: Gdańsk | 07:30",
     "row: İzmir | 08:15",
     "fact: Item: Valve | Qty: 3 | Price: 12.5",
-    "fact: Warehouse: Gdańsk | Opens: 07:30",
     "not: ACME Ltd: 3",
     "not: Item: Gdańsk",
     "may: 00 Ann Comment on by Order A 6",

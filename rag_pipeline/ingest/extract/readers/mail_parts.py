@@ -13,7 +13,7 @@ from rag_pipeline.ingest.extract.charset import decode_text
 from rag_pipeline.ingest.extract.html_tree import parse_html
 from rag_pipeline.ingest.extract.mail_headers import MAX_HEADER_CHARACTERS, decode_header_text, mend_head
 from rag_pipeline.ingest.extract.readers.calendar import write_invitation
-from rag_pipeline.ingest.extract.readers.html import declared_charset, write_fragment
+from rag_pipeline.ingest.extract.readers.html import declared_charset, write_fragment, write_page
 from rag_pipeline.ingest.extract.section_writer import SectionWriter
 
 HEADERS = ("Subject", "From", "To", "Cc", "Date")
@@ -61,10 +61,16 @@ def headers_of(message: MIMEPart) -> dict[str, str]:
 
 def write_alternatives(plain: str, html: str, writer: SectionWriter) -> None:
     """Write the plain form of a text, or the HTML where the plain one is a stub of it."""
-    if html and len(plain.split()) < _STUB_SHARE * len(parse_html(html).text().split()):
+    if html and _is_stub(plain, parse_html(html).text()):
         write_fragment(html, writer)
     else:
         writer.write(plain + "\n")
+
+
+def _is_stub(plain: str, of_html: str) -> bool:
+    """Return whether the plain form lacks most words of the HTML form: a preview, or "your program shows no HTML"."""
+    words = set(of_html.split())
+    return len(words & set(plain.split())) < _STUB_SHARE * len(words)
 
 
 class MailWriter:
@@ -128,7 +134,8 @@ class MailWriter:
         if kind == "text/calendar" and not is_attached:
             write_invitation(_text(part), self._writer)
         elif kind == "text/html" and not is_attached:
-            write_fragment(_text(part), self._writer)
+            # A saved page says where it came from; a mail does not.
+            (write_page if "content-location" in part else write_fragment)(_text(part), self._writer)
         elif kind.startswith(("text/", "message/", "multipart/")) and not is_attached and kind not in _NOT_READ:
             self._writer.write(_text(part).strip("\r\n") + "\n\n")
         self._name(part)
