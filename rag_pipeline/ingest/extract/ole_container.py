@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING
 
 from rag_pipeline.errors import CorruptFileError, ExtractionLimitError
+from rag_pipeline.ingest.extract.code_pages import code_page
 from rag_pipeline.ingest.extract.input_file import InputFile
 
 if TYPE_CHECKING:
     import olefile
 
 _MAX_STREAM_BYTES = 256 << 20
+_SUMMARY = "\x05SummaryInformation"
+_CODEPAGE, _NAMES = 1, {2: "title", 3: "subject", 4: "author", 5: "keywords"}
+_TEXT, _WIDE_TEXT = 30, 31
+_MAX_PROPERTIES = 100
 
 
 class OleContainer:
@@ -47,22 +53,36 @@ class OleContainer:
     def properties(self) -> dict[str, str]:
         """Return the document's title, author, subject and keywords, as far as the file has them."""
         try:
-            found = self._ole.get_metadata()
-        except MemoryError:
-            raise
-        except Exception:  # noqa: BLE001 - metadata that can't be read are no fault of the text
+            return read_properties(self.read(_SUMMARY)) if self.has(_SUMMARY) else {}
+        except (CorruptFileError, struct.error):  # no fault of the text
             return {}
-        codepage = f"cp{found.codepage}" if isinstance(found.codepage, int) else "cp1252"
-        result: dict[str, str] = {}
-        for key in ("title", "author", "subject", "keywords"):
-            value = getattr(found, key, None)
-            if isinstance(value, bytes):
-                result[key] = _decode(value, codepage)
-        return result
 
 
-def _decode(value: bytes, codepage: str) -> str:
-    try:
-        return value.decode("utf-8" if codepage == "cp65001" else codepage, "replace").strip("\0 ")
-    except LookupError:
-        return value.decode("cp1252", "replace").strip("\0 ")
+def read_properties(data: bytes) -> dict[str, str]:
+    """Return the texts in a stream of properties.
+
+    Not by olefile: on damaged ones it takes endless time.
+    """
+    (start,) = struct.unpack_from("<I", data, 44)
+    (count,) = struct.unpack_from("<I", data, start + 4)
+    found: dict[int, tuple[int, bytes]] = {}
+    for number in range(min(count, _MAX_PROPERTIES)):
+        key, offset = struct.unpack_from("<II", data, start + 8 + 8 * number)
+        kind, length = struct.unpack_from("<II", data, start + offset)
+        content = start + offset + 8
+        size = length * 2 if kind == _WIDE_TEXT else length
+        found[key] = (
+            kind,
+            data[content : content + size] if kind in (_TEXT, _WIDE_TEXT) else data[content - 4 : content],
+        )
+    codepage = int.from_bytes(found.get(_CODEPAGE, (0, b""))[1][:2], "little")
+    return {
+        name: _decode(content, "utf-16-le" if kind == _WIDE_TEXT else code_page(codepage))
+        for key, name in _NAMES.items()
+        for kind, content in [found.get(key, (0, b""))]
+        if kind in (_TEXT, _WIDE_TEXT)
+    }
+
+
+def _decode(content: bytes, codec: str) -> str:
+    return content.decode(codec, "replace").partition("\0")[0].strip()

@@ -6,10 +6,11 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from rag_pipeline.ingest.extract.code_pages import code_page
 from rag_pipeline.ingest.extract.input_file import InputFile
 from rag_pipeline.ingest.extract.read_options import ReadOptions
 from rag_pipeline.ingest.extract.readers.flow import FlowWriter
-from rag_pipeline.ingest.extract.readers.rtf_fonts import Font, code_page
+from rag_pipeline.ingest.extract.readers.rtf_fonts import Font
 from rag_pipeline.ingest.extract.readers.rtf_layout import RtfLayout
 from rag_pipeline.ingest.extract.section_writer import SectionWriter
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 from dataclasses import dataclass
 
 from rag_pipeline.ingest.extract.symbol_font import symbol
@@ -17,9 +16,6 @@ _CHARSETS = {
 # Old programs name the script of a font instead.
 _SUFFIXES = {" cyr": "cp1251", " ce": "cp1250", " greek": "cp1253", " tur": "cp1254", " baltic": "cp1257",
              " (hebrew)": "cp1255", " (arabic)": "cp1256"}  # fmt: skip
-_ALIASES = {10000: "mac_roman", 10001: "shift_jis", 10006: "mac_greek", 10007: "mac_cyrillic", 10029: "mac_latin2",
-            10081: "mac_turkish", 65001: "utf-8", 708: "cp720", 936: "gbk", 949: "cp949", 950: "cp950",
-            1361: "johab"}  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -54,12 +50,3 @@ class Font:
         if not self.is_symbol:
             return text
         return "".join(symbol(ord(char), self.name) if "\uf000" <= char <= "\uf0ff" else char for char in text)
-
-
-def code_page(number: int) -> str:
-    """Return Python's name of a Windows code page; Windows-1252 for an unknown one."""
-    name = _ALIASES.get(number, f"cp{number}")
-    try:
-        return codecs.lookup(name).name
-    except LookupError:
-        return "cp1252"

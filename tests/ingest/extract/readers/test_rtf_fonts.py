@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rag_pipeline.ingest.extract.readers.rtf_fonts import Font, code_page
+from rag_pipeline.ingest.extract.readers.rtf_fonts import Font
 
 
 @pytest.mark.parametrize(
@@ -33,9 +33,3 @@ def test_a_name_may_tell_the_script() -> None:
     symbols.set_name("Wingdings")
     assert symbols.translate("\uf0fc x") == "✓ x"
     assert Font().translate("\uf0fc") == "\uf0fc"
-
-
-def test_code_pages_have_names() -> None:
-    assert [code_page(number) for number in (1251, 936, 65001, 10000, 99999)] == [
-        "cp1251", "gbk", "utf-8", "mac-roman", "cp1252",
-    ]  # fmt: skip
