@@ -5,7 +5,8 @@ from __future__ import annotations
 import codecs
 
 _ALIASES = {10000: "mac_roman", 10001: "shift_jis", 10006: "mac_greek", 10007: "mac_cyrillic", 10029: "mac_latin2",
-            10081: "mac_turkish", 65001: "utf-8", 1200: "utf-16-le", 708: "cp720", 936: "gbk", 949: "cp949", 950: "cp950",
+            10081: "mac_turkish", 65001: "utf-8",
+    1200: "utf-16-le", 708: "cp720", 936: "gbk", 949: "cp949", 950: "cp950",
             1361: "johab"}  # fmt: skip
 
 

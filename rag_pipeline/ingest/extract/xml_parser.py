@@ -10,6 +10,7 @@ from rag_pipeline.errors import CorruptFileError, ExtractionLimitError
 
 _BLOCK_BYTES = 1 << 16
 _MAX_DEPTH = 2000
+_ENCODING_ERROR = "encoding"  # a word in expat's messages for unknown and for multi-byte ones
 
 
 class NotWellFormedError(CorruptFileError):
@@ -105,3 +106,7 @@ def parse_xml(
         damage = NotWellFormedError(f"its XML is not well formed ({error})")
         damage.offset = parser.ErrorByteIndex
         raise damage from error
+    except (LookupError, ValueError) as error:
+        if _ENCODING_ERROR not in str(error):
+            raise
+        raise CorruptFileError(f"its XML has an encoding that can't be read ({error})") from error

@@ -43,6 +43,12 @@ def test_xml_that_is_not_well_formed_is_damaged(xml: str) -> None:
         events(xml)
 
 
+@pytest.mark.parametrize("encoding", ["UTF-9", "shift_jis"])
+def test_xml_in_an_encoding_that_expat_lacks_is_damaged(encoding: str) -> None:
+    with pytest.raises(CorruptFileError, match="encoding that can't be read"):
+        events(f'<?xml version="1.0" encoding="{encoding}"?><a/>')
+
+
 def test_entity_declarations_are_refused() -> None:
     with pytest.raises(CorruptFileError, match="entities"):
         events('<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><a>&x;</a>')
