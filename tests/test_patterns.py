@@ -111,6 +111,8 @@ ATTACKS: dict[str, list[Attack]] = {
     ),
     "rag_pipeline.ingest.extract.readers.html_text:_SPACE": _attacks("sub", " ", "a ", "\t\n"),
     "rag_pipeline.ingest.extract.readers.mail:_BYTE_COUNT": _attacks("match", "1", " ", begin="1"),
+    "rag_pipeline.ingest.extract.readers.mail_payload:_BASE64": _attacks("fullmatch", "a", "=", "a="),
+    "rag_pipeline.ingest.extract.readers.mail_payload:_UU_BEGIN": _attacks("fullmatch", "a", " ", begin="begin 644 "),
     "rag_pipeline.ingest.extract.readers.mail:_QUOTED_FROM": _attacks("sub", ">", "\n>", "\n>From "),
     "rag_pipeline.ingest.extract.readers.pdf.characters:_ONE_LETTER": _attacks("findall", "a", " ", "a ", " a"),
     "rag_pipeline.ingest.extract.readers.pdf.characters:_SURROGATE": _attacks("search", "a"),

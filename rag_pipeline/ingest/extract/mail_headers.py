@@ -38,6 +38,11 @@ def decode_header_text(value: str) -> str:
     return " ".join(text.split())
 
 
+def is_header(line: bytes) -> bool:
+    """Return whether a line can be the first below the one that begins a mail of a mailbox."""
+    return bool(_HEADER.match(line)) or line.startswith(b">From ")
+
+
 def looks_like_mail(head: bytes) -> bool:
     """Return whether a file begins with at least three headers of a mail, among them where it is from."""
     names = set()

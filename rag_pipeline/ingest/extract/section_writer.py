@@ -59,6 +59,8 @@ class SectionWriter:
         self._fraction = 0.0
         self._next_progress = 0.0
         self.metadata: dict[str, str] = {}
+        self.length = 0
+        """The number of characters written so far, without pieces of white space."""
 
     @property
     def is_empty(self) -> bool:
@@ -148,6 +150,8 @@ class SectionWriter:
     def _append(self, text: str) -> None:
         self._pieces.append(text)
         self._pending += len(text)
+        if not text.isspace():
+            self.length += len(text)
         if self._pending >= SECTION_CHARACTERS:
             self._send_full_sections()
 

@@ -9,7 +9,7 @@ from typing import BinaryIO
 from rag_pipeline.errors import CorruptFileError
 from rag_pipeline.ingest.extract.charset import open_text
 from rag_pipeline.ingest.extract.input_file import InputFile
-from rag_pipeline.ingest.extract.mail_headers import MBOX_LINE, looks_like_mail
+from rag_pipeline.ingest.extract.mail_headers import MBOX_LINE, is_header, looks_like_mail
 from rag_pipeline.ingest.extract.readers.mail_parts import (
     MailWriter,
     describe_mail,
@@ -53,15 +53,16 @@ def _split(stream: BinaryIO) -> Iterator[tuple[bytes, int]]:
     """Yield the mails of a mailbox, and where each ends."""
     lines: list[bytes] = []
     end = 0
-    is_after_blank = True
+    separator = b""
     for line in stream:
-        if is_after_blank and MBOX_LINE.match(line):
-            if lines:
-                yield _QUOTED_FROM.sub(rb"\1", b"".join(lines)), end
+        if separator and not is_header(line):
+            lines.append(separator)  # a line of text that looks like one
+        elif separator and lines:
+            yield _QUOTED_FROM.sub(rb"\1", b"".join(lines)), end - len(separator)
             lines = []
-        else:
+        separator = line if MBOX_LINE.match(line) else b""
+        if not separator:
             lines.append(line)
-        is_after_blank = not line.strip()
         end += len(line)
     if lines:
         yield _QUOTED_FROM.sub(rb"\1", b"".join(lines)), end

@@ -9,11 +9,19 @@ from email.policy import Compat32
 from typing import cast
 
 from rag_pipeline.errors import EncryptedFileError
-from rag_pipeline.ingest.extract.charset import decode_text
 from rag_pipeline.ingest.extract.html_tree import parse_html
 from rag_pipeline.ingest.extract.mail_headers import MAX_HEADER_CHARACTERS, decode_header_text, mend_head
 from rag_pipeline.ingest.extract.readers.calendar import write_invitation
-from rag_pipeline.ingest.extract.readers.html import declared_charset, write_fragment, write_page
+from rag_pipeline.ingest.extract.readers.html import write_fragment, write_page
+from rag_pipeline.ingest.extract.readers.mail_payload import encoded_message, text_of, without_uuencoded
+from rag_pipeline.ingest.extract.readers.mail_tree import (
+    FORWARDED,
+    is_unnamed,
+    leaves_of,
+    parts_of,
+    root_of,
+    shown_leaves,
+)
 from rag_pipeline.ingest.extract.section_writer import SectionWriter
 
 HEADERS = ("Subject", "From", "To", "Cc", "Date")
@@ -78,9 +86,16 @@ class MailWriter:
 
     def __init__(self, writer: SectionWriter) -> None:
         self._writer = writer
+        self._has_text = False
 
-    def message(self, message: MIMEPart, depth: int = 0) -> None:
+    def message(self, message: MIMEPart) -> None:
         """Write a mail with its headers."""
+        self._has_text = False
+        self._message(message, 0)
+        if not self._has_text and any(is_unnamed(leaf) for leaf in leaves_of(message)):
+            self._writer.warn("empty_body", "the body of the message has no text")
+
+    def _message(self, message: MIMEPart, depth: int) -> None:
         write_headers(headers_of(message), self._writer)
         self._part(message, depth)
 
@@ -92,53 +107,88 @@ class MailWriter:
             if depth == 0:
                 raise EncryptedFileError("is an encrypted message")
             self._writer.warn("encrypted_part", "an encrypted part of the message was left out")
-        elif kind == "message/rfc822":
-            for forwarded in _parts(part):
-                self._writer.write("\nForwarded message:\n")
-                self.message(forwarded, depth + 1)
+        elif kind in FORWARDED:
+            self._forwarded(part, depth)
         elif kind == "multipart/alternative":
             self._alternatives(part, depth)
-        elif parts := _parts(part):
-            shown = parts[:1] if kind == "multipart/related" else parts
-            for inner in shown:
+        elif kind == "multipart/related" and parts_of(part):
+            self._related(part, depth)
+        elif parts := parts_of(part):
+            for inner in parts:
                 self._part(inner, depth + 1)
-            for inner in parts[len(shown) :]:
-                self._name(inner)
         else:
             self._leaf(part, kind)
 
+    def _forwarded(self, part: MIMEPart, depth: int) -> None:
+        for forwarded in parts_of(part):
+            self._writer.write("\nForwarded message:\n")
+            self._has_text = True
+            data = encoded_message(part, forwarded)
+            self._message(parse_message(data) if data else forwarded, depth + 1)
+
+    def _related(self, part: MIMEPart, depth: int) -> None:
+        """Write a page, the frames of a saved page, and the names of pictures."""
+        root = root_of(part)
+        self._part(root, depth + 1)
+        for inner in parts_of(part):
+            kind = inner.get_content_type()
+            is_text = kind == "text/html" or (kind == "text/plain" and "content-location" not in inner)
+            if inner is root:
+                continue
+            if is_text or inner.is_multipart():
+                self._part(inner, depth + 1)
+            else:
+                self._name(inner)
+
     def _alternatives(self, part: MIMEPart, depth: int) -> None:
         """Write the best of several forms of a text, and invitations."""
-        plain = html = ""
+        plain: MIMEPart | None = None
+        page: MIMEPart | None = None
         others: list[MIMEPart] = []
-        for inner in _parts(part):
-            leaf = _first_leaf(inner)
-            kind = leaf.get_content_type()
-            if kind == "text/plain" and not plain:
-                plain = _text(leaf)
-            elif kind == "text/html":
-                html = _text(leaf)
+        for inner in parts_of(part):
+            kinds = {leaf.get_content_type() for leaf in shown_leaves(inner)}
+            if "text/html" in kinds:
+                page = inner
+            elif "text/plain" in kinds and plain is None:
+                plain = inner
             else:
                 others.append(inner)
-            if leaf is not inner:
-                for resource in inner.walk():
-                    self._name(resource)
-        if plain or html:
-            write_alternatives(plain, html, self._writer)
+        best = page if plain is None or (page is not None and _lacks_text(plain, page)) else plain
+        for form in (plain, page):
+            if form is not None and form is best:
+                self._part(form, depth + 1)
+            elif form is not None:
+                self._rest(form, depth + 1)
         for inner in others:
             self._part(inner, depth + 1)
+
+    def _rest(self, part: MIMEPart, depth: int) -> None:
+        """Write what a form of a text has beside the text."""
+        for leaf in leaves_of(part):
+            if leaf.get_content_type() in FORWARDED:
+                self._part(leaf, depth)
+            else:
+                self._name(leaf)
 
     def _leaf(self, part: MIMEPart, kind: str) -> None:
         """Write a part that holds no others."""
         is_attached = part.get_content_disposition() == "attachment"
+        before = self._writer.length
         if kind == "text/calendar" and not is_attached:
-            write_invitation(_text(part), self._writer)
+            write_invitation(text_of(part), self._writer)
         elif kind == "text/html" and not is_attached:
             # A saved page says where it came from; a mail does not.
-            (write_page if "content-location" in part else write_fragment)(_text(part), self._writer)
+            (write_page if "content-location" in part else write_fragment)(text_of(part), self._writer)
         elif kind.startswith(("text/", "message/", "multipart/")) and not is_attached and kind not in _NOT_READ:
-            self._writer.write(_text(part).strip("\r\n") + "\n\n")
+            self._plain(text_of(part))
+        self._has_text = self._has_text or self._writer.length > before
         self._name(part)
+
+    def _plain(self, text: str) -> None:
+        text, names = without_uuencoded(text)
+        self._writer.write(text.strip("\r\n") + "\n\n")
+        for name in names:
+            self._writer.write(f"\nAttachment: {name}\n")
 
     def _name(self, part: MIMEPart) -> None:
         """Write the name of an attachment."""
@@ -147,31 +197,8 @@ class MailWriter:
                 self._writer.write(f"\nAttachment: {decode_header_text(name)}\n")
 
 
-def _parts(part: MIMEPart) -> list[MIMEPart]:
-    payload = part.get_payload()
-    return [inner for inner in payload if isinstance(inner, MIMEPart)] if isinstance(payload, list) else []
-
-
-def _first_leaf(part: MIMEPart) -> MIMEPart:
-    """Return the text of a part: of a page with its pictures, the page."""
-    for _ in range(_MAX_DEPTH):
-        inner = _parts(part)
-        if not inner or part.get_content_type() == "message/rfc822":
-            break
-        part = inner[0]
-    return part
-
-
-def _text(part: MIMEPart) -> str:
-    payload = part.get_payload(decode=True)
-    if not isinstance(payload, bytes):
-        return ""
-    charset = None
-    with suppress(LookupError, ValueError, TypeError):
-        charset = part.get_content_charset()
-    if charset and charset.startswith(("utf-16", "utf-32")):
-        with suppress(LookupError):
-            return payload.decode(charset, "replace")
-    if charset is None and part.get_content_type() == "text/html":
-        charset = declared_charset(payload[:4096])
-    return decode_text(payload, charset)
+def _lacks_text(plain: MIMEPart, page: MIMEPart) -> bool:
+    """Return whether the plain form is a stub of one of the texts of the other form."""
+    words = " ".join(text_of(leaf) for leaf in shown_leaves(plain))
+    texts = ((leaf.get_content_type() == "text/html", text_of(leaf)) for leaf in shown_leaves(page))
+    return any(_is_stub(words, parse_html(text).text() if is_html else text) for is_html, text in texts)

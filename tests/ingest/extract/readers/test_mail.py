@@ -33,3 +33,12 @@ def test_encrypted_and_damaged_messages_are_errors() -> None:
         read(b"Content-Type: application/pkcs7-mime\n\nxxxx", "a.eml")
     with pytest.raises(CorruptFileError):
         read(b"\nno headers", "a.eml")
+
+
+@pytest.mark.parametrize("blank", ["", "\n"])
+def test_mails_of_a_mailbox_need_no_blank_line_between_them(blank: str) -> None:
+    start = "From - Mon May  6 10:00:00 2024\nX-Mozilla-Status: 0001\nSubject: x\n\n"
+    data = f"{start}one\n\n{start.splitlines()[0]}\nis no mail.\n{blank}{start}>From here two\n".encode()
+    first, second = read(data, "a.mbox")
+    assert first == ("message 1", "Subject: x\n\none\n\nFrom - Mon May  6 10:00:00 2024\nis no mail.")
+    assert second == ("message 2", "Subject: x\n\nFrom here two")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from binascii import b2a_base64, b2a_qp
+
 import pytest
 
 from tests.ingest.extract.makers import read, warnings
@@ -48,7 +50,7 @@ def test_plain_text_is_read_where_it_says_the_same() -> None:
 def test_an_invitation_is_read() -> None:
     event = "BEGIN:VCALENDAR\nBEGIN:VEVENT\nSUMMARY:Meeting\nDTSTART:20240501T090000Z\nEND:VEVENT\nEND:VCALENDAR"
     text = mail("alternative", part("text/plain", "Come!"), part("text/calendar; method=REQUEST", event))
-    assert text.split("\n") == ["Come!", "Event: Meeting", "Start: 2024-05-01 09:00 UTC"]
+    assert text.split("\n") == ["Come!", "", "Event: Meeting", "Start: 2024-05-01 09:00 UTC"]
 
 
 def test_attached_text_is_only_named() -> None:
@@ -79,3 +81,52 @@ def test_mails_nested_without_end_are_left_out() -> None:
 )  # fmt: skip
 def test_broken_headers_lose_no_text(head: bytes) -> None:
     assert "the text" in read(b"From: a\n" + head + b"\n\nthe text", "a.eml")[0][1]
+
+
+@pytest.mark.parametrize("kind", ["related", 'related; type="text/html"; start="<root>"', "related; start=5"])
+def test_the_page_of_a_page_with_pictures_may_come_later(kind: str) -> None:
+    picture = part("image/png", "xx", "Content-ID: <a>\n")
+    assert mail(kind, picture, part("text/html", "<p>The body", "Content-ID: <root>\n")).strip() == "The body"
+
+
+def test_frames_of_a_saved_page_are_read() -> None:
+    text = mail("related", part("text/html", "<p>Page"), part("text/html", "<p>Frame"), part("text/css", "p{}"))
+    assert text.split() == ["Page", "Frame"]
+
+
+def test_all_pages_of_a_form_with_attachments_are_read() -> None:
+    inner = "Content-Type: multipart/mixed; boundary=Y\n\n" + "".join(
+        f"--Y\n{one}\n"
+        for one in (
+            part("text/html", "<p>Hello all."),
+            part("application/pdf; name=a.pdf", "x"),
+            part("text/html", "<p>The fee is 90."),
+        )
+    )
+    assert mail("alternative", part("text/plain", "Hello all."), inner + "--Y--\n").split("\n") == [
+        "Hello all.", "", "Attachment: a.pdf", "The fee is 90.",
+    ]  # fmt: skip
+    both = mail("alternative", part("text/plain", "Hello all. The fee is 90."), inner + "--Y--\n")
+    assert both.split("\n") == ["Hello all. The fee is 90.", "", "Attachment: a.pdf"]
+
+
+@pytest.mark.parametrize("encoding", ["base64", "quoted-printable"])
+def test_a_forwarded_mail_may_be_encoded(encoding: str) -> None:
+    inner = "From: c\nSubject: Offer\nContent-Type: text/plain; charset=iso-8859-1\n\nDie Gebühr.".encode("latin-1")
+    coded = (b2a_base64 if encoding == "base64" else b2a_qp)(inner).decode()
+    text = mail("mixed", part("message/rfc822", coded, f"Content-Transfer-Encoding: {encoding}\n"))
+    assert text.split("\n")[1:] == ["Subject: Offer", "From: c", "", "Die Gebühr."]
+
+
+@pytest.mark.parametrize(
+    ("message", "warns"),
+    [
+        (b"Content-Type: image/png\n\nxx", True),
+        (b"Content-Type: text/html\n\n<img src=a.png>", True),
+        (b"Content-Type: text/plain\n\n\n", False),
+        (b"Content-Type: application/pdf; name=a.pdf\n\nxx", False),
+        (b"Content-Type: text/html\n\n<p>Text", False),
+    ],
+)
+def test_a_body_that_gave_no_text_is_a_warning(message: bytes, warns: bool) -> None:
+    assert warnings(b"From: a\n" + message, "a.eml") == ["the body of the message has no text"] * warns
