@@ -6,16 +6,19 @@ import codecs
 import io
 import re
 from collections.abc import Iterator
-from typing import TextIO
+from typing import BinaryIO, TextIO, cast
 
+from rag_pipeline.ingest.extract.cesu8 import CESU_8, SURROGATE_BYTES
 from rag_pipeline.ingest.extract.charset_guess import guess_charset
 from rag_pipeline.ingest.extract.charset_labels import codec_for_label
 from rag_pipeline.ingest.extract.input_file import HEAD_BYTES, InputFile
 from rag_pipeline.ingest.extract.limits import ExtractionLimits
+from rag_pipeline.ingest.extract.nul_filter import NulFilter
 from rag_pipeline.ingest.extract.section_writer import SectionWriter
 from rag_pipeline.ingest.extract.unicode_forms import escape_codec, unicode_codec
 
-_BINARY_CONTROL = re.compile(rb"[\x01-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+_NULS = re.compile(rb"\x00{2,}+")
+_BINARY_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 _HIGH = re.compile(rb"[\x80-\xff]")
 _BLOCK_BYTES = 1 << 20
 _SAMPLE_BYTES = 1 << 15
@@ -28,21 +31,27 @@ def looks_like_text(head: bytes) -> bool:
     """Return whether the first bytes of a file can be text in some charset."""
     if unicode_codec(head) or escape_codec(head):
         return True
-    if b"\x00" in head:
+    text = _NULS.sub(b"\x00", head).rstrip(b"\x00")
+    if (not text and head) or (len(head) == HEAD_BYTES and len(text) < len(head) // 2):
         return False
-    return len(_BINARY_CONTROL.findall(head)) <= len(head) // 100
+    return len(_BINARY_CONTROL.findall(text)) <= len(text) // 100
 
 
 def open_text(file: InputFile, writer: SectionWriter | None = None, *, declared: str | None = None) -> TextIO:
     """Return the file as text from its start; invalid bytes become U+FFFD, and ``writer`` gets a warning of them.
 
+    NUL bytes in text are left out, with a warning too.
     ``declared`` is the charset that the file itself names. A byte order mark and UTF-8 take precedence over it.
     """
     encoding, bad = _find(file, declared)
+    nuls = 0 if encoding.startswith(("utf-16", "utf-32")) else sum(block.count(0) for block in _blocks(file))
     if bad and writer is not None:
         writer.warn("undecodable_bytes", "bytes that are not valid UTF-8 were replaced", bad)
+    if nuls and writer is not None:
+        writer.warn("nul_bytes", "NUL bytes were left out", nuls)
     file.stream.seek(0)
-    file.text = io.TextIOWrapper(file.stream, encoding, errors="replace", newline=None)
+    stream = NulFilter(file.stream) if nuls else file.stream
+    file.text = io.TextIOWrapper(cast(BinaryIO, stream), encoding, errors="replace", newline=None)
     return file.text
 
 
@@ -62,9 +71,9 @@ def _find(file: InputFile, declared: str | None) -> tuple[str, int]:
     head = file.read_at(0, HEAD_BYTES)
     if encoding := unicode_codec(head) or escape_codec(head):
         return encoding, 0
-    good, bad = _count_utf8(file)
+    encoding, good, bad = _count_utf8(file)
     if not bad or good >= _GOOD_PER_BAD * bad:
-        return "utf-8", bad
+        return encoding, bad
     label = codec_for_label(declared) if declared else None
     if label and label != "utf-8":
         return label, 0
@@ -82,18 +91,21 @@ def _blocks(file: InputFile) -> Iterator[bytes]:
         yield b""  # the end of the file
 
 
-def _count_utf8(file: InputFile) -> tuple[int, int]:
-    """Return the numbers of characters above ASCII and of invalid bytes, read as UTF-8."""
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+def _count_utf8(file: InputFile) -> tuple[str, int, int]:
+    """Return the form of UTF-8, and the numbers of characters above ASCII and of invalid bytes when read as such."""
+    decoder = codecs.getincrementaldecoder(CESU_8)("replace")
+    encoding = "utf-8"
     good = bad = 0
     for block in _blocks(file):
         if block.isascii() and block and not decoder.getstate()[0]:
             continue
+        if SURROGATE_BYTES.search(block):
+            encoding = CESU_8
         text = decoder.decode(block, final=not block)
         replaced = text.count("\ufffd") - block.count(b"\xef\xbf\xbd")
         bad += max(0, replaced)
         good += len(text) - len(text.encode("ascii", "ignore")) - max(0, replaced)
-    return good, bad
+    return encoding, good, bad
 
 
 def _guess(file: InputFile) -> str:

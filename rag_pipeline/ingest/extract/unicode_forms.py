@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import codecs
+import re
 import unicodedata
+from contextlib import suppress
 
 # UTF-32 first: its little-endian byte order mark starts with that of UTF-16.
 _BOMS = (
@@ -18,6 +20,11 @@ _ESCAPES = (
     ((b"\x1b$B", b"\x1b$@", b"\x1b$(D", b"\x1b(I"), "iso2022_jp_ext"),
     ((b"\x1b$)C",), "iso2022_kr"),
 )
+_HZ = re.compile(rb"~\{(?:[\x21-\x77][\x21-\x7e]){1,200}~\}")
+# Ideographs, kana and their punctuation, and the kana and punctuation among them.
+_EAST_ASIAN = re.compile("[\u2010-\u2026\u3000-\u30ff\u3400-\u9fff\uff00-\uffef]")
+_KANA = re.compile("[\u3001-\u3002\u300c-\u300d\u3041-\u30fe\uff0c\uff1a]")
+_MIN_EAST_ASIAN_BYTES = 16
 _SAMPLE_BYTES = 4096
 _MIN_BYTES = 8
 _COMMON = frozenset(" \t\r\n.,;:-0123456789、。，　\u200f\u200e")
@@ -34,16 +41,24 @@ def unicode_codec(head: bytes) -> str | None:
     sample = head[:_SAMPLE_BYTES]
     zeros = sample.count(0)
     printable = len(sample) - len(sample.translate(None, _PRINTABLE))
-    if len(sample) < _MIN_BYTES or not zeros or printable > 0.8 * len(sample):
+    if len(sample) < _MIN_BYTES or printable > 0.8 * len(sample):
         return None
+    if not zeros:
+        return next((codec for codec in ("utf-16-le", "utf-16-be") if _is_east_asian(sample, codec)), None)
     scores = {codec: _score(sample, codec) for codec in _WITHOUT_BOM}
     best = max(scores, key=scores.__getitem__)
     return best if scores[best] > 0 else None
 
 
 def escape_codec(head: bytes) -> str | None:
-    """Return the codec of ISO-2022 text, whose characters are escape sequences and ASCII; else None."""
-    if b"\x1b" not in head or not head.isascii():
+    """Return the codec of ISO-2022 or HZ text, whose characters are escape sequences and ASCII; else None."""
+    if not head.isascii():
+        return None
+    if _HZ.search(head):
+        with suppress(UnicodeDecodeError):
+            codecs.getincrementaldecoder("hz")().decode(head)
+            return "hz"
+    if b"\x1b" not in head:
         return None
     for escapes, codec in _ESCAPES:
         if any(escape in head for escape in escapes):
@@ -53,6 +68,17 @@ def escape_codec(head: bytes) -> str | None:
                 continue
             return codec
     return None
+
+
+def _is_east_asian(sample: bytes, codec: str) -> bool:
+    """Return whether bytes are Chinese or Japanese without a space or line end: no other sign has a zero byte."""
+    if len(sample) < _MIN_EAST_ASIAN_BYTES or len(sample) % 2:
+        return False
+    with suppress(UnicodeDecodeError):
+        codecs.getincrementaldecoder("utf-8")().decode(sample)
+        return False
+    text = sample.decode(codec, "replace")
+    return len(_EAST_ASIAN.findall(text)) >= 0.97 * len(text) and len(_KANA.findall(text)) >= 0.03 * len(text)
 
 
 def _score(sample: bytes, codec: str) -> float:

@@ -73,6 +73,23 @@ def test_escapes_of_iso_2022_come_before_ascii() -> None:
     assert open_text(input_file(korean)).read() == "한국어 문서입니다. 환불에는 열흘이 걸립니다.\n"
 
 
+def test_surrogates_in_utf8_are_no_reason_for_another_charset() -> None:
+    data = b"Smile \xed\xa0\xbd\xed\xb8\x80 Gr\xc3\xb6\xc3\x9fe"
+    assert open_text(input_file(data)).read() == decode_text(data) == "Smile 😀 Größe"
+
+
+@pytest.mark.parametrize(
+    "nuls", ["text\n" * 99 + "\x00\x00after", "a,b\n1,2\n" + "\x00" * 99, "x " * 99 + "\x00" * 999 + "y"]
+)
+def test_a_few_nul_bytes_are_left_out_with_a_warning(nuls: str) -> None:
+    data = nuls.encode()
+    assert looks_like_text(data)
+    sent: list[WorkerMessage] = []
+    writer = SectionWriter(sent.append, text_bytes=1000)
+    assert open_text(input_file(data), writer).read() == nuls.replace("\x00", "")
+    assert sent == [Warned("nul_bytes", "NUL bytes were left out", nuls.count("\x00"))]
+
+
 def test_bytes_in_memory_are_decoded_alike() -> None:
     assert decode_text("“5 €”".encode("cp1252"), "iso-8859-1") == "“5 €”"
     assert decode_text("Köln".encode(), "iso-8859-1") == "Köln"
@@ -101,6 +118,10 @@ def test_any_bytes_can_be_decoded(data: bytes) -> None:
     open_text(input_file(data)).read()
 
 
-@pytest.mark.parametrize("data", [bytes(100), b"\x01\x02\x03" * 30, b"text\x00more text than zeros"])
+@pytest.mark.parametrize(
+    "data",
+    [bytes(100), b"\x01\x02\x03" * 30, b"text\x00more text than zeros", (b"MAGIC" + bytes(1 << 16))[: 1 << 16]],
+    ids=["zeros", "control", "a zero", "header"],
+)
 def test_binary_data_does_not_look_like_text(data: bytes) -> None:
     assert not looks_like_text(data)
