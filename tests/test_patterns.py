@@ -118,6 +118,13 @@ ATTACKS: dict[str, list[Attack]] = {
     ),
     "rag_pipeline.ingest.extract.readers.html_text:_SPACE": _attacks("sub", " ", "a ", "\t\n"),
     "rag_pipeline.ingest.extract.readers.mail:_BYTE_COUNT": _attacks("match", "1", " ", begin="1"),
+    "rag_pipeline.ingest.extract.readers.html_lists:_INTEGER": _attacks("match", " ", "1", begin=" "),
+    "rag_pipeline.ingest.extract.readers.html_lists:_UNNUMBERED": _attacks(
+        "search", "list-style:", "list-style: ", " ", "a ", begin="list-style:"
+    ),
+    "rag_pipeline.ingest.extract.readers.notebook:_ANSI": _attacks(
+        "sub", "\x1b", "\x1b[", "\x1b[0", "\x1b]", "0", "0 ", "a", begin="\x1b["
+    ),
     "rag_pipeline.ingest.extract.readers.mail_payload:_BASE64": _attacks("fullmatch", "a", "=", "a="),
     "rag_pipeline.ingest.extract.readers.mail_payload:_UU_BEGIN": _attacks("fullmatch", "a", " ", begin="begin 644 "),
     "rag_pipeline.ingest.extract.readers.mail:_QUOTED_FROM": _attacks("sub", ">", "\n>", "\n>From "),

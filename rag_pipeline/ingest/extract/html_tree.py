@@ -15,12 +15,12 @@ from rag_pipeline.ingest.extract.html_parser import HtmlParser
 BLOCKS = frozenset(
     """address article aside blockquote body br caption center dd details dialog dir div dl dt fieldset figcaption
     figure footer form h1 h2 h3 h4 h5 h6 header hgroup hr html legend li listing main menu nav ol optgroup option p
-    plaintext pre search section summary table tbody td tfoot th thead tr ul xmp""".split()  # noqa: SIM905
+    plaintext pre search section summary table tbody td textarea tfoot th thead tr ul xmp""".split()  # noqa: SIM905
 )
 MAX_DEPTH = 500
 _SKIPPED = frozenset(
     """annotation annotation-xml applet audio canvas datalist frame iframe input map noembed noscript object param
-    rp rt script style svg template textarea track video""".split()  # noqa: SIM905
+    rp rt script style svg template track video""".split()  # noqa: SIM905
 )
 _VOID = frozenset("area base br col embed hr img input link meta param source track wbr".split())  # noqa: SIM905
 # Closed by the next of their kind, so they don't nest.
@@ -68,6 +68,18 @@ class Element:
 
 def parse_html(markup: str) -> Element:
     """Return the ``html`` element of a page, without scripts, hidden elements and comments."""
+    root = _parse(markup)
+    for element in root.elements():
+        if element.tag == "noframes":  # its content is a page, which parsers take for text
+            inside = _parse("".join(child for child in element.children if isinstance(child, str)))
+            element.children = [child for child in inside.children if isinstance(child, Element)]
+            for nested in inside.elements():
+                if nested.tag == "noframes":
+                    nested.children = []
+    return root
+
+
+def _parse(markup: str) -> Element:
     from selectolax.lexbor import LexborHTMLParser
 
     if _XHTML.match(markup):

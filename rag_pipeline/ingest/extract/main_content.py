@@ -183,19 +183,30 @@ def _ancestors(body: Element, target: Element) -> set[int]:
 
 def _skip_inside(top: Element, sizes: dict[int, _Size], skipped: set[int]) -> None:
     prose = sizes[id(top)].prose
-    stack = [child for child in top.children if isinstance(child, Element)]
+    stack = [(top, _is_text(top))]
     while stack:
-        element = stack.pop()
-        if id(element) not in skipped and _is_navigation(element, sizes[id(element)], prose):
-            skipped.add(id(element))
-        else:
-            stack.extend(child for child in element.children if isinstance(child, Element))
+        element, in_text = stack.pop()
+        for child in element.children:
+            if not isinstance(child, Element):
+                continue
+            if id(child) not in skipped and _is_navigation(child, sizes[id(child)], prose, in_text=in_text):
+                skipped.add(id(child))
+            else:
+                stack.append((child, in_text or _is_text(child)))
 
 
-def _is_navigation(element: Element, size: _Size, prose: int) -> bool:
+def _is_text(element: Element) -> bool:
+    return element.tag in ("main", "article") or element.attributes.get("role") in ("main", "article")
+
+
+def _is_navigation(element: Element, size: _Size, prose: int, *, in_text: bool) -> bool:
     if size.prose > _MAX_PROSE * prose and not (_is_comments(element) and prose - size.prose >= _MIN_CHARACTERS):
         return False
-    if element.tag in _NAVIGATION_TAGS or element.attributes.get("role") in _NAVIGATION_ROLES:
+    role = element.attributes.get("role")
+    if in_text and element.tag == "aside" and role in (None, "complementary", "note"):
+        # Inside the text, most are notes and warnings.
+        return _is_named(element) or (size.links >= _LINKS and size.link_share > _LINK_SHARE)
+    if element.tag in _NAVIGATION_TAGS or role in _NAVIGATION_ROLES:
         return True
     if element.tag == "header" and not element.find("h1", "h2"):
         return True

@@ -12,7 +12,7 @@ from rag_pipeline.ingest.extract.html_tree import MAX_DEPTH, parse_html
     [
         "<script>x</script>", "<style>x</style>", "<template><p>x</template>", "<!-- x -->", "<p hidden>x</p>",
         "<div style='color: red; display: none'>x</div>", "<p style='visibility:hidden'>x</p>", "<dialog>x</dialog>",
-        "<noscript>x</noscript>", "<iframe>x</iframe>", "<textarea>x</textarea>", "<svg><text>x</text></svg>",
+        "<noscript>x</noscript>", "<iframe>x</iframe>", "<svg><text>x</text></svg>",
         "<ruby><rt>x</rt></ruby>", "<script>x", "<!-- x",
     ],
 )  # fmt: skip
@@ -43,3 +43,13 @@ def test_deep_pages_are_flattened_and_lose_no_text(tag: str) -> None:
 def test_wide_pages_are_not_flattened() -> None:
     root = parse_html("<div><p>x<br></div>" * 2000)
     assert sum(element.tag == "div" for element in root.elements()) == 2000
+
+
+def test_the_page_without_frames_is_parsed() -> None:
+    root = parse_html(
+        "<frameset><frame src=a><noframes><body><p>No <b>frames</b>.<noframes>x</body></noframes></frameset>"
+    )
+    body = root.find("body")
+    assert body is not None
+    assert (body.text(), body.find("b") is not None) == ("No frames.", True)
+    assert parse_html("<frameset><noframes>" + "<noframes>x" * 3000).text().count("x") <= 3000

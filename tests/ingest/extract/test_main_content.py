@@ -27,6 +27,8 @@ def kept(page: str) -> str:
         f"<article>{PROSE * 3}<div class='share-buttons'>Careers</div></article><div>{PROSE}Careers</div>",
         f"<main>{PROSE * 2}<ol class=comments><li>{PROSE * 9}Careers</ol></main>",
         f"<table><tr><td>{MENU}<td>{PROSE * 5}</table>",
+        f"<main>{PROSE * 3}<aside>{MENU}</aside>{PROSE}</main>",
+        f"<main>{PROSE * 3}<aside class=related-stories><p>Careers</p></aside>{PROSE}</main>",
     ],
 )
 def test_navigation_is_left_out(page: str) -> None:
@@ -51,3 +53,11 @@ def test_in_doubt_the_whole_page_is_kept(page: str) -> None:
 
 def test_the_first_heading_stays_wherever_it_is() -> None:
     assert kept(f"<div><h1>Plans</h1></div><div>x</div><main>{PROSE}</main>").startswith("Plans")
+
+
+@pytest.mark.parametrize("note", ["<aside class=note>", "<aside>", "<aside role=note>", "<aside role=complementary>"])
+@pytest.mark.parametrize("text", ["main", "article", "div role=main"])
+def test_notes_within_the_text_are_kept(note: str, text: str) -> None:
+    page = f"<nav>{MENU}</nav><{text}>{PROSE * 4}{note}<p>Never run it dry.</p></aside>{PROSE}</{text.split()[0]}>"
+    assert "Never run it dry." in kept(page)
+    assert "Careers" not in kept(page)

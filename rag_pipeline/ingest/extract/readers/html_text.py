@@ -6,6 +6,7 @@ import re
 from collections.abc import Container, Sequence
 
 from rag_pipeline.ingest.extract.html_tree import BLOCKS, Element
+from rag_pipeline.ingest.extract.readers.html_lists import LISTS, ListNumbers
 from rag_pipeline.ingest.extract.section_writer import SectionWriter
 
 _SPACED = frozenset("p table ul ol dl pre blockquote xmp listing".split())  # noqa: SIM905
@@ -13,6 +14,7 @@ _PREFORMATTED = frozenset({"pre", "xmp", "listing", "plaintext"})
 HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _ROW_GROUPS = frozenset({"thead", "tbody", "tfoot"})
 _SPACE = re.compile(r"[ \t\r\n\f]+")
+_EMOJI = 8
 _SHORT_ROW, _LONG_ROW = 300, 2000
 
 Node = Element | str
@@ -27,6 +29,7 @@ class HtmlText:
         self._line: list[str] = []
         self._prefix = ""
         self._preformatted = 0
+        self._lists: list[ListNumbers] = []
 
     def write(self, element: Element) -> None:
         """Write an element with all in it."""
@@ -39,7 +42,7 @@ class HtmlText:
             elif is_end:
                 self._end(node.tag)
             elif id(node) not in self._skipped and not self._write_whole(node):
-                self._start(node.tag)
+                self._start(node)
                 stack.append((node, True))
                 stack.extend((child, False) for child in reversed(node.children))
         self._break()
@@ -73,23 +76,32 @@ class HtmlText:
             node = stack.pop()
             if isinstance(node, str):
                 pieces.append(node)
+            elif node.tag == "img" and id(node) not in self._skipped:
+                pieces.append(alternative_text(node))
             elif id(node) not in self._skipped and node.tag != "select":
                 is_block = node.tag in BLOCKS
                 stack.extend([" ", *reversed(node.children), " "] if is_block else reversed(node.children))
         return " ".join("".join(pieces).split())
 
-    def _start(self, tag: str) -> None:
-        if tag in BLOCKS:
+    def _start(self, element: Element) -> None:
+        tag = element.tag
+        if tag == "img":
+            self._line.append(alternative_text(element))
+        elif tag in BLOCKS:
             self._break()
             self._preformatted += tag in _PREFORMATTED
-            if tag == "li":
-                self._prefix = "- "
+            if tag in LISTS:
+                self._lists.append(ListNumbers(element))
+            elif tag == "li":
+                self._prefix = self._lists[-1].next(element) if self._lists else "- "
 
     def _end(self, tag: str) -> None:
         if tag not in BLOCKS:
             return
         self._break()
         self._prefix = ""
+        if tag in LISTS:
+            self._lists.pop()
         if tag in _PREFORMATTED:
             self._preformatted -= 1
         if tag in _SPACED:
@@ -110,6 +122,14 @@ class HtmlText:
         if line.strip():
             self._writer.write(self._prefix + line + "\n")
             self._prefix = ""
+
+
+def alternative_text(picture: Element) -> str:
+    """Return what a picture shows, in the words of the page; one word names a logo or an icon, so it is left out."""
+    text = " ".join(picture.attributes.get("alt", "").split())
+    if " " in text:
+        return f" {text} "
+    return text if len(text) <= _EMOJI and not text.isascii() and not text.isalnum() else ""
 
 
 def _is_one_line(row: Element, texts: Sequence[str]) -> bool:
