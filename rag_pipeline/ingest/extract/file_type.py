@@ -154,7 +154,7 @@ def recognise(file: InputFile) -> FileType:
     if head.lstrip()[:5] == b"{\\rtf":
         return RTF
     if label := binary_label(head):
-        raise UnsupportedFileTypeError(f"is {label}, which holds no text to read")
+        raise UnsupportedFileTypeError(f"is {label}, which is not read")
     if looks_like_text(head):
         return _recognise_text(file, head, expected)
     if expected:

@@ -1,4 +1,4 @@
-"""The signatures of binary formats without searchable text, and their names."""
+"""The signatures of binary formats that are not read, and their names."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from rag_pipeline.errors import CorruptFileError
@@ -11,14 +12,17 @@ from rag_pipeline.ingest.extract.data_uris import without_data_uris
 from rag_pipeline.ingest.extract.input_file import InputFile
 from rag_pipeline.ingest.extract.section_writer import SectionWriter
 
+# Colours, movements of the cursor, and titles and links of terminals.
+_ANSI = re.compile(r"\x1b(?:\[[0-?]{0,50}[ -/]{0,5}[@-~]|\][^\x07\x1b]{0,2000}(?:\x07|\x1b\\)|[(-/][0-~]|[0-Z=>\\^-~])")
+
 
 def read_notebook(file: InputFile, writer: SectionWriter) -> None:
     """Read a notebook; locators are cell numbers, from 1. Pictures are left out."""
     try:
         notebook = json.loads(open_text(file, writer).read().lstrip("\ufeff"))
-        cells = _cells(notebook)
-    except (ValueError, KeyError, TypeError) as error:
-        raise CorruptFileError(f"it is not a notebook ({type(error).__name__}: {error})") from error
+    except ValueError as error:
+        raise CorruptFileError("it is not valid JSON; it may be cut off") from error
+    cells = _cells(notebook)
     metadata = notebook.get("metadata")
     if isinstance(metadata, dict):
         writer.describe("title", _joined(metadata.get("title") or metadata.get("name")))
@@ -35,13 +39,12 @@ def read_notebook(file: InputFile, writer: SectionWriter) -> None:
 
 def _cells(notebook: Any) -> list[Any]:
     """Return the cells; format 3 has them in worksheets."""
-    cells = (
-        [cell for sheet in notebook["worksheets"] for cell in sheet["cells"]]
-        if "cells" not in notebook and "worksheets" in notebook
-        else notebook["cells"]
-    )
+    cells = notebook.get("cells") if isinstance(notebook, dict) else None
+    if cells is None and isinstance(notebook, dict) and isinstance(sheets := notebook.get("worksheets"), list):
+        of_sheets = [sheet.get("cells") for sheet in sheets if isinstance(sheet, dict)]
+        cells = [cell for sheet in of_sheets if isinstance(sheet, list) for cell in sheet]
     if not isinstance(cells, list):
-        raise TypeError("its cells are not a list")
+        raise CorruptFileError("it is JSON without the cells of a notebook")
     return cells
 
 
@@ -56,7 +59,7 @@ def _write_outputs(outputs: Any, writer: SectionWriter) -> None:
         if not printed and output.get("ename"):  # an error
             printed = f"{_joined(output.get('ename'))}: {_joined(output.get('evalue'))}"
         if text := _joined(printed):
-            writer.write("\n\n" + text)
+            writer.write("\n\n" + _ANSI.sub("", text))
 
 
 def _joined(text: Any) -> str:

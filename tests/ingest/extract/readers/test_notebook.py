@@ -45,7 +45,19 @@ def test_embedded_pictures_are_left_out() -> None:
     assert text == "![a]()\nwords"
 
 
-@pytest.mark.parametrize("data", [b"{", b"[]", b"{}", b'{"cells": {}}', b"3"])
+@pytest.mark.parametrize("data", [b"[]", b"{}", b'{"cells": {}}', b"3", b'{"worksheets": 3}'])
 def test_other_json_is_damaged(data: bytes) -> None:
-    with pytest.raises(CorruptFileError, match="not a notebook"):
+    with pytest.raises(CorruptFileError, match=r"^it is JSON without the cells of a notebook$"):
         read(data, "a.ipynb")
+
+
+@pytest.mark.parametrize("data", [b"{", b'{"cells": [{"source": "a'])
+def test_a_notebook_that_is_cut_off_is_damaged(data: bytes) -> None:
+    with pytest.raises(CorruptFileError, match=r"^it is not valid JSON; it may be cut off$"):
+        read(data, "a.ipynb")
+
+
+def test_the_colours_of_output_are_left_out() -> None:
+    output = "\x1b[32mINFO\x1b[0m loss \x1b[1;38;5;9m0.25\x1b[K \x1b]8;;http://x\x07link\x1b]8;;\x1b\\ done\x1b(B"
+    cells = [{"cell_type": "code", "source": "f()", "outputs": [{"text": [output]}]}]
+    assert read(json.dumps({"cells": cells}).encode(), "a.ipynb") == [("cell 1", "f()\n\nINFO loss 0.25 link done")]
