@@ -41,6 +41,9 @@ _POOL_SECONDS = 0.02
 _HEARTBEAT_SECONDS = 0.5
 _CLOSE_SECONDS = 3.0
 
+# Text of a part that is so much larger than its file is a bomb's, of which no part is worth keeping.
+_MAX_TEXT_PER_BYTE = 50
+
 # C libraries abort when memory runs out.
 _OUT_OF_MEMORY = frozenset({OUT_OF_MEMORY_EXIT_CODE, -signal.SIGABRT})
 
@@ -227,7 +230,8 @@ class ProcessExtractor:
                 if builder.text_bytes > self.limits.text_bytes:
                     raise ExtractionLimitError(f"holds more than {self.limits.text_bytes:,} bytes of text")
         except WorkerEndedError as ended:
-            if not builder.is_empty and (document := self._part(builder, ended.exit_code)):
+            is_bomb = builder.text_bytes > _MAX_TEXT_PER_BYTE * os.fstat(descriptor).st_size
+            if not builder.is_empty and not is_bomb and (document := self._part(builder, ended.exit_code)):
                 return document
             raise _not_of_content(self._error_for(ended)) from None
 

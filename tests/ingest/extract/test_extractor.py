@@ -249,6 +249,14 @@ def test_pages_read_before_the_time_is_up_are_kept_and_the_next_file_is_read(tmp
         assert extractor.extract(write(tmp_path, "next.txt", b"next")).sections
 
 
+def test_no_part_of_a_bomb_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rag_pipeline.ingest.extract.extractor._MAX_TEXT_PER_BYTE", 0.001)
+    path = write(tmp_path, "bomb.pdf", make_pdf(4_000, lines=60))
+    limits = ExtractionLimits(time_seconds=1)
+    with ProcessExtractor(limits) as extractor, pytest.raises(ExtractionLimitError, match="took longer"):
+        extractor.extract(path)
+
+
 def test_a_page_that_takes_too_long_fails_though_the_library_is_in_c(tmp_path: Path) -> None:
     path = write(tmp_path, "slow.pdf", slow_page())
     with ProcessExtractor(ExtractionLimits(time_seconds=1)) as extractor:
