@@ -31,7 +31,7 @@ def looks_like_text(head: bytes) -> bool:
     """Return whether the first bytes of a file can be text in some charset."""
     if unicode_codec(head) or escape_codec(head):
         return True
-    text = _NULS.sub(b"\x00", head).rstrip(b"\x00")
+    text = _NULS.sub(b"\x00", head).rstrip(b"\x00") if b"\x00" in head else head
     if (not text and head) or (len(head) == HEAD_BYTES and len(text) < len(head) // 2):
         return False
     return len(_BINARY_CONTROL.findall(text)) <= len(text) // 100

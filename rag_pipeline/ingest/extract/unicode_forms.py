@@ -54,7 +54,7 @@ def escape_codec(head: bytes) -> str | None:
     """Return the codec of ISO-2022 or HZ text, whose characters are escape sequences and ASCII; else None."""
     if not head.isascii():
         return None
-    if _HZ.search(head):
+    if b"~{" in head and _HZ.search(head):
         with suppress(UnicodeDecodeError):
             codecs.getincrementaldecoder("hz")().decode(head)
             return "hz"
