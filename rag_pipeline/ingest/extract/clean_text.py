@@ -63,4 +63,4 @@ def _keep_joiner(match: re.Match[str]) -> str:
 
 def count_odd(text: str) -> int:
     """Return the number of characters that are not readable text: undecoded, control or private-use ones."""
-    return len(_ODD.findall(_SYMBOL.sub("", text)))
+    return len(_ODD.findall(text if text.isascii() else _SYMBOL.sub("", text)))
