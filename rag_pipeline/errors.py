@@ -9,11 +9,13 @@
     │   ├── EmptyFileError                   no bytes, or no text: the file is skipped
     │   ├── EncryptedFileError               a password is needed
     │   ├── CorruptFileError                 the bytes do not match the type
+    │   ├── UnreadableTextError              too much of the text is garbage
     │   ├── ExtractionLimitError             over the limit for time, memory, size or output
     │   └── ExtractorUnavailableError        the extractor process could not be started
     ├── EmbeddingError (RuntimeError)        vectors could not be computed
     │   └── TextRefusedError                 the endpoint refuses this text, but not others
     ├── StoreError (RuntimeError)            the vector store could not be read or written
+    ├── SearchUnavailableError (RuntimeError)  documents can't be searched now
     ├── ResourceError (RuntimeError)         this machine is short of memory, threads, descriptors or disk space
     ├── StateError (RuntimeError)            the state folder is in use, damaged or of a newer version
     ├── JournalError (RuntimeError)          the journal could not be opened, read or written
@@ -179,7 +181,7 @@ class JournalBusyError(JournalError):
     """Too many searches of the journal are running; a later one may succeed."""
 
 
-class SearchUnavailableError(RagPipelineError):
+class SearchUnavailableError(RagPipelineError, RuntimeError):
     """Documents can't be searched now: too many searches run, or the store is not open yet; a later one may succeed."""
 
 

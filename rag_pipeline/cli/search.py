@@ -34,7 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--path", metavar="PATTERN", help="search files with such an id or name only, as in 'reports/*'"
     )
-    parser.add_argument("--type", metavar="TYPE", help="search files of this MIME type or extension only, such as pdf")
+    parser.add_argument(
+        "--type", metavar="TYPE", help="search files of this MIME type, extension or kind only, such as pdf or markdown"
+    )
     add_state_dir(parser)
 
 

@@ -15,7 +15,7 @@ class DocumentQuery(NamedTuple):
 
     pipelines: ids of pipelines, as their states have them.
     path: pattern for a file's id or name, with ``*`` and ``?``.
-    type: a MIME type, perhaps with ``*``, or a file extension.
+    type: a MIME type, perhaps with ``*``, a file extension, or a kind such as ``markdown``.
     """
 
     question: str

@@ -34,7 +34,7 @@ By words and by meaning; nothing is returned if nothing is near. Off unless the 
 with `STATUS_SEARCH=1`, and has a store. One search runs at a time; more than a few at once get a 503.
 """
 _PATH = "Pattern for a file's id or name: `*` stands for any characters, `?` for one. A folder stands for all in it."
-_TYPE = "A MIME type such as `application/pdf` or `text/*`, or a file extension such as `pdf`."
+_TYPE = "A MIME type such as `application/pdf` or `text/*`, an extension such as `pdf`, or a kind such as `markdown`."
 _COUNT = "For `confirm`: the number of deletions. If more are held by then, none is confirmed."
 _OPEN: list[Json] = []
 _EITHER: list[Json] = [{}, {"bearer": []}]

@@ -174,7 +174,9 @@ def _pattern(value: str) -> str:
 
 def _type(value: str) -> str:
     if _TYPE.fullmatch(value) is None:
-        raise _ExpectedError("a MIME type such as application/pdf or text/*, or a file extension such as pdf")
+        raise _ExpectedError(
+            "a MIME type such as application/pdf or text/*, an extension such as pdf, or a kind such as markdown"
+        )
     return value
 
 

@@ -40,19 +40,22 @@ def search(
 ) -> list[SearchHit]:
     """Return the best hits, best first; none for an empty question, or if nothing reaches the floor.
 
-    A hit reaches it by its cosine, or by its score by words together with half of the question's words. Raises
-    EmbeddingError or StoreError.
+    A hit reaches it by its cosine, or by its score by words together with half of the question's words, or by all of
+    them: in a small store even a rare word has a low score. Raises EmbeddingError or StoreError.
     """
     question = question[:_QUESTION_CHARACTERS].strip()
     if not question or limit < 1:
         return []
     vector = embedder.embed([question], as_questions=True)[0]
+    if analyzer.is_ambiguous_acronym(question):
+        vector = vector * 0  # models don't tell IT from "it"
     # More than asked for, because some may have too few of the words.
-    hits = store.search(question, vector, limit=limit + _SPARE, only=only, floor=floor)
+    hits = store.search(question, vector, limit=limit + _SPARE, only=only, floor=SearchFloor(0.0, floor.vector))
     return [hit for hit in hits if _is_near(hit, question, floor, analyzer)][:limit]
 
 
 def _is_near(hit: SearchHit, question: str, floor: SearchFloor, analyzer: TermAnalyzer) -> bool:
-    return (
-        hit.vector >= floor.vector or analyzer.share_of(question, f"{hit.name}\n{hit.place}\n{hit.text}") >= MIN_SHARE
-    )
+    if hit.vector >= floor.vector:
+        return True
+    share = analyzer.share_of(question, f"{hit.name}\n{hit.place}\n{hit.text}")
+    return share == 1 or (share >= MIN_SHARE and hit.words >= floor.words)

@@ -152,8 +152,10 @@ class SearchFilter:
     """Restricts a search to some files; None allows all.
 
     pipelines: ids, as the store has them.
-    path: pattern for a file's id or name, in which ``*`` stands for any characters and ``?`` for one.
-    type: a MIME type such as ``application/pdf`` or ``text/*``, or a file extension such as ``pdf``.
+    path: pattern for a file's id or name, in which ``*`` stands for any characters and ``?`` for one; without a slash
+        also for its name without folders.
+    type: a MIME type such as ``application/pdf`` or ``text/*``, a file extension such as ``pdf``, or a kind such as
+        ``markdown`` or ``word``.
     """
 
     pipelines: frozenset[str] | None = None
@@ -250,7 +252,8 @@ class Embedder(Protocol):
     ) -> Vectors:
         """Return float32 of shape (len(texts), dimensions), rows of unit length; raises EmbeddingError.
 
-        Some models embed questions and passages differently.
+        Some models embed questions and passages differently. The vector of a question is zero if the model does not
+        know its words.
         """
         ...
 

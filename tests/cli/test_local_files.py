@@ -52,7 +52,7 @@ def test_a_client_follows_a_changing_folder_over_socketio_and_http(
         (folder / "sub").mkdir()
         (folder / "sub" / "second.md").write_text("# Tea\n\nWater at ninety degrees.\n\n# Coffee\n\nA coarse grind.")
         (folder / "bad.pdf").write_bytes(b"%PDF-1.7\nthis is no PDF")
-        (folder / "picture.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"\0" * 64)
+        (folder / "packed.gz").write_bytes(b"\x1f\x8b\x08" + b"\0" * 64)
         run.wait(lambda s: (s["total_processed"], s["total_failed"], s["total_skipped"]) == (2, 1, 1))
         (folder / "first.txt").write_text("The submarine cook bakes bread.")
         (folder / "sub" / "second.md").unlink()
@@ -69,7 +69,7 @@ def test_a_client_follows_a_changing_folder_over_socketio_and_http(
             "CorruptFileError",
         )
         [skipped] = state["files_skipped"]
-        assert skipped["name"] == "picture.png"
+        assert skipped["name"] == "packed.gz"
 
         assert [hit["name"] for hit in found("bread", env, tmp_path / "state")] == ["first.txt"]
         assert run.end(signal.SIGTERM) == 0

@@ -104,10 +104,10 @@ def hits(question: str, env: dict[str, str], folder: Path) -> set[str]:
 def test_pipelines_of_both_kinds_run_in_one_process_with_separate_states(
     tmp_path: Path, env: dict[str, str], drive: DriveServer, api: Endpoint
 ) -> None:
-    documents(tmp_path / "docs", one="the lighthouse keeper")
-    documents(tmp_path / "notes", two="the submarine cook")
+    documents(tmp_path / "docs", one="the keeper of the harbour")
+    documents(tmp_path / "notes", two="the cook of the harbour")
     folder_id = drive.drive.add_folder("shared")
-    drive.drive.add_file("three.txt", "the balloon pilot", folder_id)
+    drive.drive.add_file("three.txt", "the pilot of the harbour", folder_id)
     file = file_of(tmp_path, local("papers", "docs"), local("notes", "notes"), remote("drive", folder_id))
     asked = len(api.texts)
     with Program(*COMMAND, file, env={**env, **drive_env(drive)}) as running:
@@ -125,7 +125,7 @@ def test_pipelines_of_both_kinds_run_in_one_process_with_separate_states(
         ]
         # Each text once, and the one question by which a model that all share learns its dimensions.
         assert len(api.texts) - asked <= 4
-        drive.drive.add_file("four.txt", "the balloon mechanic", folder_id)
+        drive.drive.add_file("four.txt", "the mechanic of the harbour", folder_id)
         (tmp_path / "docs" / "one.txt").unlink()
         told = wait_for(port, lambda s: s["drive"]["total_processed"] == 2 and s["papers"]["total_deleted"] == 1)
         assert told["notes"]["total_deleted"] == 0
@@ -134,7 +134,7 @@ def test_pipelines_of_both_kinds_run_in_one_process_with_separate_states(
         assert running.exit_code() == 0
         watcher.close()
         assert {body["pipeline_id"] for _, body in watcher.events} == {"drive"}
-        assert hits("who is there", env, tmp_path) == {"two.txt", "three.txt", "four.txt"}
+        assert hits("harbour", env, tmp_path) == {"two.txt", "three.txt", "four.txt"}
     assert "Traceback" not in running.output
     assert "drive   ✓ three.txt  1 chunk" in running.output
     assert "notes   1 stored, 0 failed" in running.output
@@ -298,7 +298,7 @@ def test_a_failed_file_is_retried_on_request(tmp_path: Path, env: dict[str, str]
 
 
 def test_a_postponed_file_is_processed_after_the_others(tmp_path: Path, env: dict[str, str], api: Endpoint) -> None:
-    documents(tmp_path / "docs", a="one walrus", b="two walruses", c="three walruses")
+    documents(tmp_path / "docs", a="one walrus", b="another walrus", c="the third walrus")
     api.delay_seconds = 0.5
     file = file_of(tmp_path, local("papers", "docs") + "workers = 1\n")
     with Program(*COMMAND, file, env={**env, "STATUS_CONTROL": "1"}) as running:

@@ -55,7 +55,7 @@ def test_results_are_returned() -> None:
         (f"q={'x' * 2001}", "expected at most 2000 characters"),
         ("q=a&limit=0", "limit='0': expected a whole number from 1 to 100"),
         ("q=a&limit=101", "limit='101': expected a whole number from 1 to 100"),
-        ("q=a&type=a+b", "type='a b': expected a MIME type such as application/pdf or text/*, or a file extension"),
+        ("q=a&type=a+b", "type='a b': expected a MIME type such as application/pdf or text/*, an extension"),
         ("q=a&path=", "path='': expected a path such as reports/*.pdf, of 1 to 1000 characters"),
         ("q=a&pipeline=", "pipeline='': expected 1 to 200 printable characters"),
         ("q=a&mime=pdf", "unknown parameter 'mime': expected q, pipeline, path, type or limit"),

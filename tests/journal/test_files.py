@@ -31,9 +31,13 @@ results = st.recursive(
     max_leaves=8,
 )
 errors = st.one_of(st.none(), st.builds(FileFailure, words, words, maybe_words, st.booleans()))
+verdicts = st.builds(FileWarning, words, words, st.integers(1, 9))
+figures = st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=False))
+qualities = st.one_of(st.none(), st.dictionaries(words, figures, max_size=3))
 files = st.builds(
     FileRecord, words, maybe_words, st.one_of(st.none(), st.integers(0, 2**63 - 1)), maybe_words, maybe_words,
     st.integers(1, 9), times, maybe_words, st.one_of(st.none(), st.floats(0, 1)), times, times, times, results, errors,
+    st.lists(verdicts, max_size=3).map(tuple), qualities,
 )  # fmt: skip
 
 

@@ -30,17 +30,17 @@ def pins(path: Path) -> dict[str, str]:
     return found
 
 
-# Libraries whose pipelines are shown: their users have them, and the tests need them; the image does not.
-ADAPTED = {"celery", "langchain", "llama-index"}
+# Extras that the image does not have: libraries whose pipelines are shown, MCP and OCR. The tests need them.
+NOT_IN_IMAGE = {"celery", "langchain", "llama-index", "mcp", "ocr"}
 
 
 def named_in_pyproject() -> tuple[set[str], set[str]]:
-    """Return the names that the service, its extras and, apart, its development ask for."""
+    """Return the names that the image and, apart, development ask for."""
     tables = tomllib.loads((ROOT / "pyproject.toml").read_text())
     runtime = list(tables["project"]["dependencies"])
     dev = list(tables["dependency-groups"]["dev"])
     for extra, lines in tables["project"]["optional-dependencies"].items():
-        (dev if extra in ADAPTED else runtime).extend(lines)
+        (dev if extra in NOT_IN_IMAGE else runtime).extend(lines)
     own = normal(tables["project"]["name"])  # an extra may name another one
     names = [{normal(re.split(r"[\[<>=!~; ]", line)[0]) for line in lines} - {own} for lines in (runtime, dev)]
     return names[0], names[1]

@@ -23,7 +23,7 @@ MODEL_ID = f"words@{DIMENSIONS}"
 FILES = 40
 CHANGES_A_SECOND = 60
 BAD = b"%PDF-1.7\nthis is no PDF"
-PICTURE = b"\x89PNG\r\n\x1a\n" + b"\0" * 64
+PACKED = b"\x1f\x8b\x08" + b"\0" * 64
 
 
 class Churn:
@@ -39,13 +39,13 @@ class Churn:
     def _run(self) -> None:
         while not self._stop.wait(1 / CHANGES_A_SECOND):
             number = self._chance.randrange(FILES)
-            name = f"{number}.{('txt', 'txt', 'txt', 'pdf', 'png')[number % 5]}"
+            name = f"{number}.{('txt', 'txt', 'txt', 'pdf', 'gz')[number % 5]}"
             if name in self._place.names() and self._chance.random() < 0.5:
                 self._place.remove(name)
             else:
-                texts = {"pdf": BAD, "png": PICTURE}
+                texts = {"pdf": BAD, "gz": PACKED}
                 text = f"the lighthouse keeper {number} {self._chance.randrange(4)}".encode()
-                self._place.write(name, texts.get(name[-3:], text))
+                self._place.write(name, texts.get(name.rpartition(".")[2], text))
 
     def stop(self) -> None:
         self._stop.set()
@@ -96,7 +96,7 @@ def differences(command: Command, result: dict[str, Any]) -> list[str]:
         pipeline_id = place.pipeline_id
         files, state = result["files"][pipeline_id], result["states"][pipeline_id]
         names = place.names()
-        kinds = {"completed": "txt", "failed": "pdf", "skipped": "png"}
+        kinds = {"completed": "txt", "failed": "pdf", "skipped": "gz"}
         for status, kind in kinds.items():
             wanted = {name for name in names if name.endswith(kind)}
             compare(f"{pipeline_id}: {status} in /files and in the folder", files[status], wanted)

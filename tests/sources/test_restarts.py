@@ -45,7 +45,7 @@ def test_single_passes_over_one_state_folder_continue_totals_seq_and_attempts(co
     for name in ("one.txt", "two.txt"):
         command.write(name, f"the lighthouse keeper of {name}")
     command.write("bad.pdf", BROKEN)
-    command.write("picture.png", b"\x89PNG\r\n\x1a\n" + b"\0" * 64)
+    command.write("packed.gz", b"\x1f\x8b\x08" + b"\0" * 64)
     assert command.single() == 1
     with command.program() as program:
         service = Service(program)

@@ -27,16 +27,24 @@ _SEARCH = (
 )
 _READ_ONLY = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 
+# Limits are in the schema only: the tools check them, and say in a sentence what they expect.
 _Query = Annotated[
-    str, Field(description="What to look for, in words", min_length=1, max_length=MAX_QUESTION_CHARACTERS)
+    str,
+    Field(
+        description="What to look for, in words",
+        json_schema_extra={"minLength": 1, "maxLength": MAX_QUESTION_CHARACTERS},
+    ),
 ]
 _Pipeline = Annotated[str | None, Field(description="Id of the only pipeline to consider")]
 _Path = Annotated[str | None, Field(description="Pattern for file ids or names: * is any characters, ? is one")]
 _Type = Annotated[
-    str | None, Field(description="MIME type such as application/pdf or text/*, or extension such as pdf")
+    str | None,
+    Field(description="MIME type such as application/pdf or text/*, extension such as pdf, or kind such as markdown"),
 ]
-_Results = Annotated[int, Field(description="The most results", ge=1, le=MAX_RESULTS)]
-_Files = Annotated[int, Field(description="The most files", ge=1, le=MAX_FILES)]
+_Results = Annotated[
+    int, Field(description="The most results", json_schema_extra={"minimum": 1, "maximum": MAX_RESULTS})
+]
+_Files = Annotated[int, Field(description="The most files", json_schema_extra={"minimum": 1, "maximum": MAX_FILES})]
 
 
 def build_server(tools: Tools, *, log_level: LogLevel = "WARNING") -> MCPServer[Any]:

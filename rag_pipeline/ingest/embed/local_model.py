@@ -64,7 +64,10 @@ class LocalEmbedder:
     def embed(
         self, texts: Sequence[str], *, as_questions: bool = False, on_progress: ProgressCallback | None = None
     ) -> Vectors:
-        """Return float32 unit vectors, (len(texts), dimensions); raises EmbeddingError, or Stopped between batches."""
+        """Return float32 unit vectors, (len(texts), dimensions); raises EmbeddingError, or Stopped between batches.
+
+        The vector of a question whose words the model does not know is zero: it would be near to other unknown texts.
+        """
         import numpy as np
 
         prefix = self._model.question_prefix if as_questions else self._model.passage_prefix
@@ -87,6 +90,8 @@ class LocalEmbedder:
                 f"{self.model_id}: the model returns numbers that are not finite: its weights are damaged"
             )
         out /= lengths
+        if as_questions:
+            out[[not self._model.knows(_encodable(text)) for text in texts]] = 0
         return out
 
     def close(self) -> None:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 MODEL_ID = "all-MiniLM-L6-v2"
 _WEIGHTS_HASH = "e585032ec5852803"
 _READ_BYTES = 1 << 22
+_UNKNOWN = frozenset({"[UNK]", "<unk>"})
+_LEAST_LETTERS = 2
+"""The least mean number of letters and digits in the tokens of an English question."""
 # The layers of a sentence model besides the encoder. Others, such as Dense, would change its vectors.
 _LAYERS = ("Transformer", "Pooling", "Normalize")
 
@@ -47,6 +50,20 @@ class SentenceModel:
     max_tokens: int
     question_prefix: str
     passage_prefix: str
+
+    def knows(self, question: str) -> bool:
+        """Return whether the model can tell a question from others: its tokens are known, and mostly more than letters.
+
+        The installed model was trained on English. It has tokens for single letters of other scripts, and cuts words
+        that are none into a letter or two.
+        """
+        tokens = self.tokenizer.encode(question, add_special_tokens=False).tokens
+        unknown = sum(token in _UNKNOWN for token in tokens)
+        if self.model_id != MODEL_ID:
+            return 2 * unknown < len(tokens) or not tokens
+        lengths = [sum(map(str.isalnum, token)) for token in tokens if token not in _UNKNOWN]
+        pieces = unknown + sum(length > 0 for length in lengths)
+        return sum(lengths) >= _LEAST_LETTERS * pieces
 
     def vector(self, ids: Sequence[int]) -> Vectors:
         """Return the pooled vector of a text's tokens, special tokens not included; it is not normalised."""

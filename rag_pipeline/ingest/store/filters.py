@@ -4,22 +4,64 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fnmatch import fnmatchcase
+from typing import NamedTuple
 
 from rag_pipeline.ingest.types import SearchFilter, SourceFile
 
+# What people call types whose MIME type has another name.
+_KINDS = {
+    "word": ("application/msword", "*.wordprocessingml.document"),
+    "excel": ("application/vnd.ms-excel*", "*.spreadsheetml.sheet"),
+    "powerpoint": ("application/vnd.ms-powerpoint", "*.presentationml.presentation"),
+    "text": ("text/plain",),
+    "mail": ("message/rfc822", "application/mbox", "application/vnd.ms-outlook"),
+    "email": ("message/rfc822", "application/mbox", "application/vnd.ms-outlook"),
+    "e-mail": ("message/rfc822", "application/mbox", "application/vnd.ms-outlook"),
+    "notebook": ("application/x-ipynb+json",),
+    "image": ("image/*",),
+}
 
-def patterns(only: SearchFilter) -> tuple[list[str], str | None, str | None]:
-    """Return the patterns of a filter: for a file's id or name, for its MIME type, and for its name in lower case.
 
-    A path without ``*`` and ``?`` also stands for everything in the folder of that name. None allows every file.
+class Patterns(NamedTuple):
+    """The patterns of a filter, of which one of each kind must match; no pattern of a kind allows every file.
+
+    paths: for a file's id or name.
+    mime_types: in lower case; a file may match ``names`` instead.
+    names: for a file's name in lower case.
     """
-    paths = [] if only.path is None else [only.path]
-    if only.path is not None and not set("*?") & set(only.path):
-        paths.append(f"{only.path.rstrip('/')}/*")
-    if only.type is None:
-        return paths, None, None
-    kind = only.type.lower()
-    return (paths, kind, None) if "/" in kind else (paths, None, f"*.{kind.lstrip('.')}")
+
+    paths: tuple[str, ...] = ()
+    mime_types: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+
+
+def patterns(only: SearchFilter) -> Patterns:
+    """Return the patterns of a filter.
+
+    A path without a slash also stands for files of that name in any folder, and one without ``*`` and ``?`` for
+    everything in the folder of that name.
+    """
+    return Patterns(_paths(only.path), *_types(only.type))
+
+
+def _paths(path: str | None) -> tuple[str, ...]:
+    if path is None:
+        return ()
+    paths = [path]
+    if "/" not in path:
+        paths.append(f"*/{path}")
+    if not set("*?") & set(path):
+        paths.append(f"{path.rstrip('/')}/*")
+    return tuple(paths)
+
+
+def _types(kind: str | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    if kind is None:
+        return (), ()
+    kind = kind.lower().lstrip(".")
+    if "/" in kind:
+        return (kind,), ()
+    return (f"*/{kind}", *_KINDS.get(kind, ())), (f"*.{kind}",)
 
 
 def as_like(pattern: str) -> str:
@@ -31,19 +73,17 @@ def as_like(pattern: str) -> str:
 
 def file_test(only: SearchFilter) -> Callable[[SourceFile], bool] | None:
     """Return a test for the path and type of files; None if every file passes."""
-    paths, mime_type, name = patterns(only)
-    if not paths and mime_type is None and name is None:
+    paths, mime_types, names = (tuple(map(_glob_test, some)) for some in patterns(only))
+    if not (paths or mime_types or names):
         return None
-    path_tests = [_glob_test(path) for path in paths]
-    type_test = None if mime_type is None else _glob_test(mime_type)
-    name_test = None if name is None else _glob_test(name)
 
     def passes(file: SourceFile) -> bool:
-        return (
-            (not path_tests or any(test(file.file_id) or test(file.name) for test in path_tests))
-            and (type_test is None or type_test((file.mime_type or "").lower()))
-            and (name_test is None or name_test(file.name.lower()))
-        )
+        if paths and not any(test(file.file_id) or test(file.name) for test in paths):
+            return False
+        if not (mime_types or names):
+            return True
+        mime_type, name = (file.mime_type or "").lower(), file.name.lower()
+        return any(test(mime_type) for test in mime_types) or any(test(name) for test in names)
 
     return passes
 

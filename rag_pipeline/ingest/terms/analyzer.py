@@ -17,7 +17,7 @@ from rag_pipeline.ingest.terms.splitter import Word, split
 if TYPE_CHECKING:
     from Stemmer import Stemmer
 
-TERMS_VERSION = 1
+TERMS_VERSION = 2
 """Raise it when the same text gives other terms: stores then index their texts again."""
 
 AUTO = "auto"
@@ -78,6 +78,7 @@ class TermAnalyzer:
             terms += self._forms(cased, language if not word.parts else None)
             for part in word.parts:
                 terms += self._forms(fold_case(part), language)
+            terms += (fold_accents(fold_case(pair)) for pair in word.joined)
         return terms
 
     def query_terms(self, question: str) -> QueryTerms:
@@ -100,12 +101,21 @@ class TermAnalyzer:
         terms = frozenset(self.index_terms(text))
         return sum(not terms.isdisjoint((*word.words, *word.forms)) for word in asked) / len(asked)
 
+    def is_ambiguous_acronym(self, question: str) -> bool:
+        """Return whether a question is only an acronym that is a function word in small letters, such as ``IT``."""
+        words = [word.text for word in split(compose(question))]
+        return len(words) == 1 and _is_acronym(words[0]) and self._is_function_word(words[0])
+
+    def _is_function_word(self, word: str) -> bool:
+        return fold_accents(fold_case(word)) in all_function_words()
+
     def _query_words(self, question: str) -> list[_QueryWord]:
         words = list(split(compose(question)))
         folded = [fold_accents(fold_case(word.text)) for word in words]
         language = self._language(folded, 1)
         ignored = all_function_words() if language is None else function_words(language)
         has_content = any(term not in ignored for term in folded)
+        is_lone_acronym = self.is_ambiguous_acronym(question)
         found: dict[str, _QueryWord] = {}
         for word, term in zip(words, folded, strict=True):
             if len(found) >= MAX_QUERY_WORDS:
@@ -118,7 +128,9 @@ class TermAnalyzer:
             exact = [term] if term not in ignored or not has_content else []
             if is_acronym or (term in ignored and len(term) <= _MAX_FUNCTION_ACRONYM):
                 exact.append(term.upper())
-            forms = self._query_forms(word, language) if term in exact else ()
+            if is_lone_acronym:
+                exact.remove(term)
+            forms = (term,) if is_lone_acronym else self._query_forms(word, language) if term in exact else ()
             found[word.text if is_acronym else term] = _QueryWord(tuple(exact), tuple(forms), is_content)
         return list(found.values())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 MAX_TERM_CHARACTERS = 64
@@ -32,14 +33,16 @@ _OTHER_PART = re.compile(r"[0-9]+|[^0-9]+")
 class Word(NamedTuple):
     """A word as it is written, or an identifier such as ``getUserName``, ``snake_case`` or ``v2.3.1``.
 
-    ``parts`` are the words in an identifier; a plain word has none. A pair of neighbours in a script without spaces
-    between words is a word too; ``is_pair`` tells them apart, and ``characters`` are those that can be words.
+    ``parts`` are the words in an identifier; a plain word has none. ``joined`` are neighbouring words of it, written
+    together: ``getUserName`` has ``UserName``, and ``e-mail`` has ``email``. A pair of neighbours in a script without
+    spaces between words is a word too; ``is_pair`` tells them apart, and ``characters`` are those that can be words.
     """
 
     text: str
     parts: tuple[str, ...] = ()
     is_pair: bool = False
     characters: tuple[str, ...] = ()
+    joined: tuple[str, ...] = ()
 
 
 def split(text: str) -> Iterator[Word]:
@@ -74,7 +77,18 @@ def _words(run: str) -> Iterator[Word]:
         inner = [*(atoms if atoms != [run] else ()), *parts]
         if _VERSION.match(run):
             inner.append(run[1:])
-        yield Word(run, tuple(dict.fromkeys(part for part in inner if part != run)))
+        yield Word(run, tuple(dict.fromkeys(part for part in inner if part != run)), joined=_joined(run, atoms))
+
+
+def _joined(run: str, atoms: list[str]) -> tuple[str, ...]:
+    """Return each pair of neighbouring words, and all of them, written together; none in addresses and versions."""
+    if {".", "@"} & set(run):
+        return ()
+    words = [part for atom in atoms for part in _parts(atom) or [atom]]
+    joined = [one + other for one, other in pairwise(words) if one.isalpha() and other.isalpha()]
+    if len(words) > 2 and all(map(str.isalpha, words)):
+        joined.append("".join(words))
+    return tuple(dict.fromkeys(word for word in joined if word != run))
 
 
 def _parts(atom: str) -> list[str]:

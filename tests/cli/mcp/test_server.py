@@ -35,6 +35,8 @@ def test_each_tool_is_described_and_only_reads() -> None:
         assert tool.annotations.read_only_hint
     assert set(tools["search"].input_schema["properties"]) == {"query", "pipeline", "path", "type", "limit"}
     assert tools["search"].input_schema["required"] == ["query"]
+    limit = tools["search"].input_schema["properties"]["limit"]
+    assert (limit["minimum"], limit["maximum"]) == (1, 100)
 
 
 def test_results_are_structured() -> None:
@@ -46,7 +48,9 @@ def test_results_are_structured() -> None:
 def test_errors_are_answers_that_name_the_reason() -> None:
     for tool, arguments, reason in (
         ("search", {"query": "fail"}, "the disk is gone"),
-        ("search", {"query": ""}, "at least 1 character"),
+        ("search", {"query": ""}, "query: expected 1 to 2000 characters"),
+        ("search", {"query": "heron", "limit": 1000}, "limit: expected a number from 1 to 100, not 1000"),
+        ("failed_files", {"limit": 0}, "limit: expected a number from 1 to 200, not 0"),
         ("search", {}, "required"),
         ("status", {}, "no service at http://127.0.0.1:1"),
     ):

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rag_pipeline.ingest.extract import file_type
 from rag_pipeline.ingest.store.filters import as_like, file_test
 from rag_pipeline.ingest.types import SearchFilter, SourceFile
 from tests.support.linear_time import assert_linear
@@ -30,6 +31,7 @@ FILE = SourceFile("reports/2024/Budget.PDF", "Budget.PDF", "file:///x", "h", 1, 
         SearchFilter(type="application/pdf"),
         SearchFilter(type="application/*"),
         SearchFilter(path="reports", type="pdf"),
+        SearchFilter(path="Bud*"),
     ],
 )
 def test_a_file_passes(only: SearchFilter) -> None:
@@ -56,6 +58,21 @@ def test_a_file_does_not_pass(only: SearchFilter) -> None:
     test = file_test(only)
     assert test is not None
     assert not test(FILE)
+
+
+@pytest.mark.parametrize("kind", ["markdown", "md", "Markdown", "text/markdown"])
+def test_a_kind_stands_for_its_types(kind: str) -> None:
+    test = file_test(SearchFilter(type=kind))
+    assert test is not None
+    assert test(SourceFile("a.md", "a.md", "", "h", 1, "text/markdown", 0.0))
+    assert not test(SourceFile("a.txt", "a.txt", "", "h", 1, "text/plain", 0.0))
+
+
+@pytest.mark.parametrize("reader_type", [file_type.DOCX, file_type.DOC])
+def test_word_stands_for_every_version_of_it(reader_type: file_type.FileType) -> None:
+    test = file_test(SearchFilter(type="word"))
+    assert test is not None
+    assert test(SourceFile("a", "a", "", "h", 1, reader_type.mime_type, 0.0))
 
 
 def test_without_path_and_type_there_is_no_test() -> None:

@@ -323,6 +323,15 @@ def test_results_below_both_floors_are_left_out(store: VectorStore) -> None:
     assert store.search("unknown", made[7], floor=SearchFloor(0.1, 0.5)) == []
 
 
+def test_a_zero_vector_is_near_to_nothing(store: VectorStore) -> None:
+    store.replace("p", file("a"), [(chunks("zebrafish"), vectors(1))])
+    store.replace("p", file("b"), [(chunks("otter"), vectors(1))])
+    floor = SearchFloor(0.0, 0.25)
+    [hit] = store.search("zebrafish", np.zeros(WIDTH, np.float32), floor=floor)
+    assert (hit.file_id, hit.vector) == ("a", 0.0)
+    assert store.search("heron", np.zeros(WIDTH, np.float32), floor=floor) == []
+
+
 FILTERS = [
     (SearchFilter(), "abcd"),
     (SearchFilter(pipelines=frozenset()), ""),
@@ -333,6 +342,8 @@ FILTERS = [
     (SearchFilter(path="*.PDF"), "b"),
     (SearchFilter(path="c_d%.txt"), "c"),
     (SearchFilter(path="c?d?.txt"), "c"),
+    (SearchFilter(path="b*"), "b"),
+    (SearchFilter(path="a.txt"), "a"),
     (SearchFilter(type="pdf"), "b"),
     (SearchFilter(type="text/*"), "acd"),
     (SearchFilter(type="text/*", path="docs", pipelines=frozenset({"p"})), "a"),

@@ -18,6 +18,9 @@ FOUND = [
     ("who guidelines", "WHO guidelines for drinking water"),
     ("getUserName", "call getUserName() first"),
     ("user name", "call getUserName() first"),
+    ("username", "call getUserName() first"),
+    ("username", "call get_user_name() first"),
+    ("email", "by e-mail"),
     ("snake_case", "in snake_case, always"),
     ("case", "in snake_case, always"),
     ("1042", "failed with ERR_1042"),
@@ -46,6 +49,13 @@ def test_an_acronym_is_told_from_the_function_word() -> None:
     assert "WHO" not in AUTO.index_terms("Who are you, and who is it?")
     assert "WHO" in AUTO.query_terms("what does the WHO say").words
     assert "who" not in AUTO.query_terms("what does the WHO say").words
+
+
+@pytest.mark.parametrize(("acronym", "word"), [("IT", "it"), ("WHO", "who")])
+def test_a_question_of_one_acronym_prefers_it_to_the_function_word(acronym: str, word: str) -> None:
+    assert AUTO.query_terms(acronym) == ((acronym,), (word,))
+    assert AUTO.is_ambiguous_acronym(acronym)
+    assert not any(map(AUTO.is_ambiguous_acronym, (word, "NASA", f"{acronym} {acronym}", "", f"the {acronym}")))
 
 
 def test_a_text_in_capitals_has_no_acronyms() -> None:

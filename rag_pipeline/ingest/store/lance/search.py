@@ -128,7 +128,9 @@ class _Candidates:
         return {key: row["_score"] for row, key in self._add(found)}
 
     def add_vectors(self) -> None:
-        """Add the nearest chunks."""
+        """Add the nearest chunks; none for a zero vector, which is near to nothing."""
+        if not self._question.vector.any():
+            return
         query = self._table.search(self._question.vector, vector_column_name="vector").distance_type("cosine")
         self._add(self._run(query, _CHUNKS, [*_COLUMNS, "_distance"], self.most))
 

@@ -250,7 +250,7 @@ class _Search:
 
 def file_condition(schema: StoreSchema, only: SearchFilter) -> tuple[sql.Composable, dict[str, object]]:
     """Return the condition on the column ``file`` of chunks for a filter, and its parameters."""
-    paths, mime_type, name = patterns(only)
+    paths, mime_types, names = patterns(only)
     conditions: list[LiteralString] = []
     parameters: dict[str, object] = {}
     if only.pipelines is not None:
@@ -259,12 +259,10 @@ def file_condition(schema: StoreSchema, only: SearchFilter) -> tuple[sql.Composa
     if paths:
         conditions.append("(file_id LIKE ANY(%(only_paths)s) OR name LIKE ANY(%(only_paths)s))")
         parameters["only_paths"] = [as_like(values.escape(path)) for path in paths]
-    if mime_type is not None:
-        conditions.append("lower(mime_type) LIKE %(only_type)s")
-        parameters["only_type"] = as_like(mime_type)
-    if name is not None:
-        conditions.append("lower(name) LIKE %(only_name)s")
-        parameters["only_name"] = as_like(values.escape(name))
+    if mime_types or names:
+        conditions.append("(lower(mime_type) LIKE ANY(%(only_types)s) OR lower(name) LIKE ANY(%(only_names)s))")
+        parameters["only_types"] = [as_like(mime_type) for mime_type in mime_types]
+        parameters["only_names"] = [as_like(values.escape(name)) for name in names]
     if not conditions:
         return sql.SQL("true"), {}
     files: LiteralString = "file IN (SELECT key FROM {schema}.files WHERE "
