@@ -60,7 +60,7 @@ def test_it_loads_the_reading_of_files_and_nothing_of_the_service() -> None:
     own = {name for name in loaded if name.split(".")[0] == "rag_pipeline"}
     assert "rag_pipeline.ingest.extract.worker" in own
     assert "rag_pipeline" not in own, "the package's front door stays shut"
-    parts = ("rag_pipeline.errors", "rag_pipeline.ingest")
+    parts = ("rag_pipeline.errors", "rag_pipeline.printing", "rag_pipeline.ingest")
     assert [name for name in own if not name.startswith(parts)] == []
     assert loaded.isdisjoint(
         {"subprocess", "socket", "logging", "asyncio", "socketio", "eventlet", "numpy", "lancedb", "tokenizers"}

@@ -310,7 +310,7 @@ def test_after_a_kill_within_a_batch_all_is_done_and_told_and_nothing_is_held(
         old = fill(run, "old", 100)
         with monkeypatch.context() as patched:
             if after == "the store":
-                patched.setattr(Records, "change", kill)
+                patched.setattr(Records, "took_over", kill)
             elif after == "the ledger":
                 patched.setattr(Ingestion, "report", kill)
             else:

@@ -29,7 +29,7 @@ check_interval = 5
 settle_seconds = 0.5
 workers = 3
 
-{FOLDER}id = "notes / all"
+{FOLDER}id = "notes: all"
 folder = "more/../notes"
 """
 
@@ -42,7 +42,7 @@ def test_a_file_names_pipelines_and_where_they_are_shown(tmp_path: Path) -> None
     papers, notes = found.pipelines
     assert (papers.pipeline_id, papers.kind, papers.place) == ("papers", "local_files", str(tmp_path / "docs"))
     assert (papers.task.workers, papers.task.scope, papers.task.state_dir) == (3, "papers", tmp_path / "state")
-    assert (notes.pipeline_id, notes.place) == ("notes / all", str(tmp_path / "notes"))
+    assert (notes.pipeline_id, notes.place) == ("notes: all", str(tmp_path / "notes"))
     assert notes.task.workers == 2
 
 
