@@ -208,7 +208,9 @@ def test_a_mistake_in_what_is_asked_for_a_status_does_not_end_the_publisher(
     for n in range(20):
         pipeline.add_processing_file(str(n))
     publisher.start()
-    wait_until(lambda: len(journal.read(0, 100)) == 5)
+    wait_until(lambda: journal.read(0, 100))
+    pipeline.add_processing_file("after it")
+    wait_until(lambda: "after it" in str([entry.event.payload() for entry in journal.read(0, 100)]))
     assert "ZeroDivisionError" in caplog.text
     assert publisher.stop()
 
