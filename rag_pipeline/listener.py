@@ -14,7 +14,8 @@ from typing import Any
 from rag_pipeline import native
 from rag_pipeline.errors import ConfigurationError, PortInUseError
 
-BACKLOG = 1_024
+BACKLOG = 4_096
+"""A client whose SYN finds no room tries again a second later; Linux allows 4,096 by default (net.core.somaxconn)."""
 HTTP_SETTINGS = "port=, STATUS_PORT or --port"
 SOCKET_SETTINGS = "socket_port=, SOCKET_IO_PORT or --socket-port"
 

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("rag_pipeline.socket")
 
-BACKLOG = 4096
 GUARANTEED_CONNECTIONS = 64
 START_TIMEOUT_SECONDS = 15
 STOP_TIMEOUT_SECONDS = 5
@@ -59,7 +58,7 @@ class SocketServer:
         self._guard = guard
         self._hosts = hosts
         self.probe_token = secrets.token_urlsafe(24)
-        self._listener = open_listener(settings.host, settings.socket_port, BACKLOG, settings=SOCKET_SETTINGS)
+        self._listener = open_listener(settings.host, settings.socket_port, settings=SOCKET_SETTINGS)
         self.address: str = self._listener.address[0]
         self.port: int = self._listener.address[1]
         self.backlog_limit_bytes: int = settings.backlog_limit_bytes
