@@ -160,11 +160,11 @@ class MemoryStore:
         return None if kept is None else kept[0]
 
     def files(self, pipeline_id: str) -> dict[str, SourceFile]:
-        return {file_id: file for (scope, file_id), (file, _) in self.kept.items() if scope == pipeline_id}
+        return {file_id: file for (scope, file_id), (file, _) in list(self.kept.items()) if scope == pipeline_id}
 
     def texts(self, pipeline_id: str = "scope") -> dict[str, list[str]]:
         """Return the chunks' texts by file id."""
-        return {file_id: texts for (scope, file_id), (_, texts) in self.kept.items() if scope == pipeline_id}
+        return {file_id: texts for (scope, file_id), (_, texts) in list(self.kept.items()) if scope == pipeline_id}
 
     def search(self, question: str, vector: Any, *, limit: int = 5) -> list[SearchHit]:
         raise NotImplementedError
