@@ -54,6 +54,7 @@ class Checks:
     def _try_out(self) -> Found:
         deadline = time.monotonic() + TIMEOUT_SECONDS
         passes_writer = self._sockets.passes_writer
+        accepted = self._sockets.accepted
         for pulse in (self._hub, self._writer) if passes_writer else (self._hub,):
             pulse.begin()
         answer = probe(
@@ -64,7 +65,8 @@ class Checks:
             token=self._sockets.probe_token,
         )
         hub = self._hub.result(deadline)
-        socket_io = _socket_io(answer, hub, len(self._sockets.handover))
+        is_crowded = answer.status is None and self._sockets.accepted > accepted
+        socket_io = _socket_io(answer, hub, len(self._sockets.handover), is_crowded=is_crowded)
         told = answer.body if answer.ok and isinstance(answer.body, dict) else {}
         if not passes_writer:
             return Found(socket_io, {}, told)
@@ -76,14 +78,22 @@ class Checks:
         return Found(socket_io, journal, told)
 
 
-def _socket_io(answer: ProbeResult, hub: Moves, queued: int) -> dict[str, Any]:
+def _socket_io(answer: ProbeResult, hub: Moves, queued: int, *, is_crowded: bool) -> dict[str, Any]:
+    """Return what to say of the Socket.IO server; ``is_crowded`` says that it accepted others while it was asked.
+
+    Thousands who connect at once wait in line for seconds, and so does the question. A service whose clients are served
+    all the while is not to be restarted for that.
+    """
     shown: dict[str, Any] = {"status": "ok"}
     if answer.ok:
         shown["answered_in_ms"] = round(answer.seconds * 1000, 1)
     shown |= {"queued": queued, "oldest_waiting_seconds": round(hub.oldest_seconds, 3)}
+    wrong = _wrong("the hub", hub)
+    if is_crowded and wrong.get("status") != "down":
+        return {**shown, "status": "degraded", "error": f"{answer.error}: too many connect at once"}
     if not answer.ok:
         return {**shown, "status": "down", "error": answer.error}
-    return {**shown, **_wrong("the hub", hub)}
+    return {**shown, **wrong}
 
 
 def _wrong(part: str, moves: Moves, *, ended: bool = False) -> dict[str, Any]:

@@ -50,7 +50,7 @@ class HostPolicy:
         return f"the service does not answer under the host {shown(host)}; {_ADVICE}"
 
     def _allows(self, host: str) -> bool:
-        found = _HOST.fullmatch(host.strip().lower())
+        found = _HOST.fullmatch(host.strip(" \t").lower())
         if found is None:
             return False
         name = found[1].removesuffix(".")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from rag_pipeline import StatusServer
+from rag_pipeline import StatusServer, checks
+from rag_pipeline.probe import ProbeResult
 from tests.hanging import hanging_disk
 from tests.live import ask, wait_until
 from tests.socket_server.support import new_pipeline, serving
@@ -64,6 +66,26 @@ def test_a_hub_that_is_not_woken_is_down_though_the_loop_answers(monkeypatch: py
         monkeypatch.undo()
         server._sockets.handover._wake_up.signal()
         wait_for(server, lambda status, body: status == 200 and body["status"] == "ok")
+
+
+@pytest.mark.parametrize(("others", "expected"), [(1, (200, "degraded")), (0, (503, "down"))])
+def test_a_question_that_waits_behind_others_that_are_accepted_is_no_death(
+    monkeypatch: pytest.MonkeyPatch, others: int, expected: tuple[int, str]
+) -> None:
+    with serving(new_pipeline()) as server:
+        sockets = server._sockets
+
+        def probe(*_: object, **__: object) -> ProbeResult:
+            before = sockets.accepted
+            for _other in range(others):
+                socket.create_connection(("127.0.0.1", server.socket_port)).close()
+            wait_until(lambda: sockets.accepted == before + others)
+            return ProbeResult(None, None, 2.0, "no answer within 2 seconds")
+
+        monkeypatch.setattr(checks, "probe", probe)
+        status, body = health(server)
+        assert (status, body["socket_io"]["status"]) == expected
+        assert "no answer within 2 seconds" in body["socket_io"]["error"]
 
 
 def test_a_writer_whose_disk_hangs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

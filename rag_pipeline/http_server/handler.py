@@ -20,6 +20,7 @@ from rag_pipeline.http_server.streaming import OpenStreams, carry
 
 Respond = Callable[[Request], Answer]
 
+MAX_LENGTH_DIGITS = 19
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _TLS_HANDSHAKE = b"\x16"
@@ -90,6 +91,8 @@ class RequestParser(BaseHTTPRequestHandler):
     def parse(self, head: bytes, stage: Stage) -> Parsed:
         """Return the request; raises :class:`RejectedRequestError`."""
         self.close_connection = False
+        if b"\r" in head.replace(b"\r\n", b""):  # the base class ends a line there, a proxy may not
+            self.send_error(HTTPStatus.BAD_REQUEST, "a carriage return stands without a line feed")
         self.rfile = cast(io.BufferedReader, io.BytesIO(head))
         self.raw_requestline = self._read_request_line(stage)
         if stage is Stage.TOO_SLOW:
@@ -140,8 +143,11 @@ class RequestParser(BaseHTTPRequestHandler):
         if "host" not in headers and self.request_version != "HTTP/1.0":
             self.send_error(HTTPStatus.BAD_REQUEST, "the Host header is missing")
         length = headers.get("content-length", "0")
-        if not (length.isascii() and length.isdigit()):
+        if not (length.isascii() and length.isdigit() and len(length) <= MAX_LENGTH_DIGITS):
             self.send_error(HTTPStatus.BAD_REQUEST, "Content-Length is not a whole number")
+        coding = headers.get("transfer-encoding")
+        if coding is not None and (coding.lower() != "chunked" or "content-length" in headers):
+            self.send_error(HTTPStatus.BAD_REQUEST, "the length of the body is ambiguous")
         has_body = length.strip("0") != "" or "transfer-encoding" in headers
         options = {option.strip().lower() for option in headers.get("connection", "").split(",")}
         if has_body or "close" in options:  # a body is not read, so the next request could not be found

@@ -64,6 +64,7 @@ class EventletLoop:
     """Drives the socket server on the calling thread's eventlet hub."""
 
     def __init__(self, share: Share) -> None:
+        self.accepted = 0  # connections, since the start
         self._stopping: Any = None
         self._share = share
 
@@ -86,7 +87,8 @@ class EventletLoop:
         self._stopping = eventlet.Event()
         green_listener = greenio.GreenSocket(_native_socket.socket(fileno=listener.detach()))
         requests = eventlet.GreenPool(MAX_REQUESTS_AT_ONCE)
-        acceptor = eventlet.spawn(_Acceptor(green_listener, site, Connections(self._share), requests).run)
+        connections = Connections(self._share)
+        acceptor = eventlet.spawn(_Acceptor(green_listener, site, connections, requests, self._count).run)
         pump = _Pump(self, fd, drain)
         try:
             self._stopping.wait()
@@ -106,6 +108,9 @@ class EventletLoop:
             _guard(site.abandon)
             pump.cancel()
             _guard(_end_hub)
+
+    def _count(self) -> None:
+        self.accepted += 1
 
     def stop(self) -> None:
         """End :meth:`serve`; called on the loop's thread."""
@@ -208,8 +213,11 @@ class _Pump:
 class _Acceptor:
     """Accepts connections for as long as the server lives, also when descriptors run out for a while."""
 
-    def __init__(self, listener: Any, site: Site, connections: Connections, requests: Any) -> None:
+    def __init__(
+        self, listener: Any, site: Site, connections: Connections, requests: Any, count: Callable[[], None]
+    ) -> None:
         self._listener = listener
+        self._count = count
         self._site = site
         self._connections = connections
         self._requests = requests
@@ -236,6 +244,7 @@ class _Acceptor:
                 self._meet(error)
 
     def _admit(self, connection: Any, address: Any) -> None:
+        self._count()
         slot = Slot(lambda: _shut_down(connection))
         if self._connections.admit(slot):
             self._requests.spawn_n(self._serve, connection, address, slot)

@@ -11,6 +11,8 @@ from rag_pipeline.socket_server.loop import Environ
 
 METHODS = "GET, POST, OPTIONS"
 EIO_VERSION = "4"
+FETCH_MODES = frozenset({"cors", "same-origin", "websocket"})
+"""The ``Sec-Fetch-Mode`` of what a script of the page can read."""
 _QUERY = "rag_pipeline.query"
 
 
@@ -67,7 +69,8 @@ def refusal_for(environ: Environ, transports: Container[str], is_open: Callable[
         return bad_request(0, "Transport unknown")
     if parameter(environ, "j") is not None:
         return bad_request(3, "Bad request: JSONP is not supported")
-    if environ.get("HTTP_SEC_FETCH_MODE") == "no-cors":  # a page's script or image, which could not read the answer
+    # A page's script, image or frame, which could not read the answer.
+    if environ.get("HTTP_SEC_FETCH_MODE", "cors") not in FETCH_MODES:
         return bad_request(3, "Bad request: this is for Socket.IO clients")
     if sid is not None:
         return None if is_open(sid) else UNKNOWN_SID

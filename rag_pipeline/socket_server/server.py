@@ -87,6 +87,7 @@ class SocketServer:
         )
         self._thread: native.NativeThread | None = None
         self._stop: Callable[[], None] | None = None
+        self._accepted: Callable[[], int] = lambda: 0
         self._started = native.OneShot()
         self._stopped = False
 
@@ -110,6 +111,11 @@ class SocketServer:
         return self._thread is not None and not self._thread.join(0)
 
     # -- for /health -------------------------------------------------------------------------------------------------
+
+    @property
+    def accepted(self) -> int:
+        """How many connections were accepted since the start."""
+        return self._accepted()
 
     @property
     def passes_writer(self) -> bool:
@@ -174,6 +180,7 @@ class SocketServer:
                 probe_token=self.probe_token,
             )
             self._stop = loop.stop
+            self._accepted = lambda: loop.accepted
 
             def begun() -> None:
                 app.start()

@@ -260,9 +260,11 @@ def test_jsonp_is_off(server: StatusServer) -> None:
         assert session.try_post("d=40%2Fpipeline%2C") == 400
 
 
-def test_a_page_can_open_no_session_by_a_script_or_an_image(server: StatusServer) -> None:
-    assert request(server.socket_port, POLLING_PATH, Sec_Fetch_Mode="no-cors")[0] == 400
-    assert request(server.socket_port, POLLING_PATH, Sec_Fetch_Mode="cors")[0] == 200
+@pytest.mark.parametrize(("mode", "status"), [("no-cors", 400), ("navigate", 400), ("cors", 200), ("same-origin", 200)])
+def test_a_page_can_open_no_session_by_a_script_an_image_or_a_frame(
+    server: StatusServer, mode: str, status: int
+) -> None:
+    assert request(server.socket_port, POLLING_PATH, Sec_Fetch_Mode=mode)[0] == status
 
 
 # -- sessions ----------------------------------------------------------------------------------------------------------
