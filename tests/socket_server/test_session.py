@@ -352,8 +352,12 @@ def test_close_is_alone_in_its_answer(
             pass
         for number in range(20):
             pipeline.add_processing_file(f"file-{number}", str(number))
+        engine = application(server)._sio.eio
+        (polling,) = engine.sockets.values()
+        wait_until(lambda: polling.queued_bytes > 0)
         stopping = threading.Thread(target=server.stop)
         stopping.start()
+        wait_until(lambda: engine.stopping)  # a client between two polls that has nothing to get gets no CLOSE
         answers = [client.poll()]
         while answers[-1] != ["1"]:
             answers.append(client.poll())

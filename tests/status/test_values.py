@@ -148,7 +148,7 @@ def test_leaving_out_never_raises_and_returns_json(value: object) -> None:
 @pytest.mark.slow
 @given(ANYTHING)
 def test_a_shown_result_is_bounded(value: object) -> None:
-    shown = json.dumps(values.shown_result([value] * 50))
+    shown = json.dumps(values.shown_result([value] * 50), ensure_ascii=False)  # as events are encoded
     assert len(shown) < 8 * values.MAX_SHOWN_RESULT_CHARACTERS
 
 

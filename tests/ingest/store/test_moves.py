@@ -122,15 +122,17 @@ def test_a_folder_of_many_files_moves(store: VectorStore) -> None:
 def test_a_search_finds_a_file_exactly_once_during_its_moves(location: StoreLocation, two: VectorStore) -> None:
     reader = location.open()
     ended = threading.Event()
+    seen: set[str] = set()
 
     def move() -> None:
-        for number in range(25):
+        for number in range(1_000):
             two.move("p", f"a{number - 1}" if number else "a", file(f"a{number}"))
+            if number >= 25 and len(seen) > 1:
+                break
         ended.set()
 
     thread = threading.Thread(target=move)
     thread.start()
-    seen = set()
     while not ended.is_set():
         for asked in (reader, two):
             hits = [hit for hit in asked.search("alpha", ANY, limit=20) if hit.text.startswith("alpha")]
