@@ -164,6 +164,10 @@ ATTACKS: dict[str, list[Attack]] = {
         "match", " ", "encoding", "encoding=", "a", begin="<?xml"
     ),
     "rag_pipeline.ingest.extract.readers.xml:_MARKUP": _attacks("search", "<a", "<a ", "</", "<p x"),
+    "rag_pipeline.ingest.extract.file_type:_FLAT_START": [
+        *_attacks("match", " ", "<!--x-->", "<!--", "<?xml >", "<document ", "--> ", "<!---->"),
+        *_attacks("match", "office:mimetype", "office:mimetype=", " ", "a", "office:mimetype = '", begin="<document "),
+    ],
     "rag_pipeline.ingest.extract.file_type:_HTML_START": [
         *_attacks("match", "<!--x-->", "<!--", "<!-- -->\n", " ", "\n", "<", "--> ", "<!---->"),
         *_attacks("match", " ", "\t", begin="<!doctype"),
