@@ -147,6 +147,20 @@ ATTACKS: dict[str, list[Attack]] = {
     "rag_pipeline.ingest.extract.readers.pdf.legibility:_MIXED_WORD": _attacks(
         "search", "1", "a1", "aB", "a", "aB1", begin="a"
     ),
+    "rag_pipeline.ingest.extract.readers.pdf.legibility:_OT1_LIGATURE": _attacks(
+        "search", "a", "\n", "\x10", "\x0a\x10"
+    ),
+    "rag_pipeline.ingest.extract.readers.pdf.clusters:_HAS_SIGNS": _attacks("search", "a", "é", "漢"),
+    "rag_pipeline.ingest.extract.readers.pdf.characters:_SPACE_AMONG_SIGNS": _attacks(
+        "finditer", "क", "क ", "कककक ", "ककककक", " ", "a ", end="a"
+    ),
+    "rag_pipeline.ingest.extract.readers.pdf.hyphens:_UNITS": _attacks(
+        "match", "o", "vingt", "vingts", "seven", "fif", "four"
+    ),
+    "rag_pipeline.ingest.extract.readers.pdf.hyphens:_TENS": _attacks(
+        "fullmatch", "twent", "seven", "vi", "soixan", "quatre", "y"
+    ),
+    "rag_pipeline.ingest.extract.readers.pdf.right_to_left:_NEVER_FIRST": _attacks("match", "ا", "ل", "\u0610", "a"),
     "rag_pipeline.ingest.extract.readers.pdf.legibility:_WORD": _attacks("findall", "a", " ", "a "),
     "rag_pipeline.ingest.extract.readers.pdf.page_text:_NOT_SIMPLE": _attacks("search", "a"),
     "rag_pipeline.ingest.extract.readers.pdf.page_text:_TOKEN": _attacks(
@@ -166,6 +180,10 @@ ATTACKS: dict[str, list[Attack]] = {
         "match", " ", "encoding", "encoding=", "a", begin="<?xml"
     ),
     "rag_pipeline.ingest.extract.readers.xml:_MARKUP": _attacks("search", "<a", "<a ", "</", "<p x"),
+    "rag_pipeline.ingest.extract.file_type:_FLAT_START": [
+        *_attacks("match", " ", "<!--x-->", "<!--", "<?xml >", "<document ", "--> ", "<!---->"),
+        *_attacks("match", "office:mimetype", "office:mimetype=", " ", "a", "office:mimetype = '", begin="<document "),
+    ],
     "rag_pipeline.ingest.extract.file_type:_HTML_START": [
         *_attacks("match", "<!--x-->", "<!--", "<!-- -->\n", " ", "\n", "<", "--> ", "<!---->"),
         *_attacks("match", " ", "\t", begin="<!doctype"),
@@ -189,6 +207,7 @@ ATTACKS: dict[str, list[Attack]] = {
     ),
     "rag_pipeline.ingest.extract.html_parser:_SPACE": _attacks("match", " ", "\n\t"),
     "rag_pipeline.ingest.extract.opc:_WORD": _attacks("sub", "a", "aA", "A"),
+    "rag_pipeline.ingest.extract.readers.excel_parts:_RANGE": _attacks("fullmatch", "A", "1", "A1:", begin="A"),
     "rag_pipeline.ingest.extract.readers.excel_parts:_ESCAPE": _attacks("sub", "_x", "_x000A", "_x000A_", "_"),
     "rag_pipeline.ingest.extract.readers.excel_sheet:_CELL": _attacks("match", "A", "1", begin="A"),
     "rag_pipeline.ingest.extract.readers.excel_sheet:_MERGED": _attacks(

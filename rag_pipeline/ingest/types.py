@@ -53,7 +53,7 @@ class TextWarning:
 class TextQuality:
     """Figures about a file's text.
 
-    pages, pages_without_text: None for formats without pages.
+    pages, pages_without_text: of the pages that were read; None for formats without pages.
     characters: length of the text.
     odd_characters: share of the characters that are not readable text, such as U+FFFD and private-use ones, 0..1.
     """

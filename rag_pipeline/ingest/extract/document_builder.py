@@ -71,7 +71,7 @@ class DocumentBuilder:
         self._warn(kind, text, max(1, pages.all_pages - pages.pages))
         quality = TextQuality(characters, round(odd, 4))
         if pages.all_pages:
-            quality = TextQuality(characters, round(odd, 4), pages.all_pages, pages.without_text)
+            quality = TextQuality(characters, round(odd, 4), pages.pages, pages.without_text)
         return ExtractedDocument(tuple(self._sections), self._mime_type, self._text_warnings(), quality)
 
     def _text_warnings(self) -> tuple[TextWarning, ...]:

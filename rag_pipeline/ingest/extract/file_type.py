@@ -104,6 +104,16 @@ _BY_MIMETYPE = {
     **{type_.mime_type + "-template": type_ for type_ in (ODT, ODS, ODP, ODG)},
 }
 
+_FLAT = {
+    type_.mime_type.encode(): FileType(type_.mime_type + "-flat-xml", "flat " + type_.label, "opendocument_flat")
+    for type_ in (ODT, ODS, ODP, ODG)
+}
+
+_FLAT_START = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*+(?:<\?xml[^>]*+>\s*+)?(?:<!--(?>.*?-->)\s*+)*+<(?:office:)?document\s[^>]*?"
+    rb"""\boffice:mimetype\s*+=\s*+["'](application/vnd\.oasis\.opendocument\.[a-z]{1,20})""",
+    re.S,
+)
 _HTML_START = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*+(?:<!--(?>.*?-->)\s*+)*+<(?:!doctype\s+html|html|head|body)\b", re.I | re.S
 )
@@ -171,6 +181,8 @@ def _recognise_text(file: InputFile, head: bytes, expected: FileType | None) -> 
         head = head.decode(codec, "replace").lstrip("\ufeff").encode()
     if _HTML_START.match(head) or _XHTML_START.match(head):
         return HTML
+    if (flat := _FLAT_START.match(head)) and flat[1] in _FLAT:
+        return _FLAT[flat[1]]
     if mail := _recognise_mail(file, head):
         return mail
     if expected:

@@ -122,17 +122,33 @@ def _heads_two_columns(header: Header, below: Sequence[Row], columns: Sequence[_
 
 
 def _names(index: int, rows: Sequence[Row]) -> tuple[str, ...]:
-    """Return the names in a row; equal ones are told apart by the groups in the row above, such as years."""
+    """Return the names in a row, each with the group in the row above, such as ``Sales 2024 Plan``."""
     names = [cell if len(cell) <= _MAX_NAME_CHARACTERS else "" for cell in rows[index]]
-    filled = [name for name in names if name]
-    above = rows[index - 1] if index else ()
-    if len(set(filled)) == len(filled) or not any(above[1:]):
+    above = [*rows[index - 1], *[""] * len(names)][: len(names)] if index else []
+    if not any(above[1:]) or not (_are_repeated(names) or _are_groups(above, names)):
         return tuple(names)
     groups: list[str] = []
-    for at in range(len(names)):
-        cell = above[at] if at < len(above) else ""
-        groups.append(cell or (groups[-1] if groups else ""))
+    for cell, name in zip(above, names, strict=True):
+        is_tall = cell == name  # one cell that extends over both rows
+        groups.append("" if is_tall else cell or (groups[-1] if groups else ""))
     return tuple(f"{group} {name}".strip() if name else "" for group, name in zip(groups, names, strict=True))
+
+
+def _are_repeated(names: Sequence[str]) -> bool:
+    filled = [name for name in names if name]
+    return len(set(filled)) < len(filled)
+
+
+def _are_groups(above: Sequence[str], names: Sequence[str]) -> bool:
+    """Return whether the cells above the names are groups of columns: a title would stand above the first name."""
+    first = next(at for at, name in enumerate(names) if name)
+    groups = [cell for cell, name in zip(above[first:], names[first:], strict=True) if cell and cell != name]
+    return above[first] in ("", names[first]) and bool(groups) and all(map(_is_group, groups))
+
+
+def _is_group(cell: str) -> bool:
+    is_short = len(cell) <= _MAX_PLAIN_NAME_CHARACTERS and not cell.endswith((".", ":", ","))
+    return is_short and cell_kind(cell) is not CellKind.NUMBER
 
 
 def _may_name(cell: str) -> bool:

@@ -18,7 +18,7 @@ _LOOK_AHEAD_CELLS = 50_000
 
 @dataclass(frozen=True, slots=True)
 class TableLine:
-    """A row as text, and its number. ``lacks_labels`` tells that it has three cells or more and no header was sure."""
+    """A row as text, and its number. ``lacks_labels`` tells that it has values and no header was sure."""
 
     number: int
     text: str
@@ -51,7 +51,10 @@ class TableLayout:
         self._lacks_labels = False
 
     def row(self, number: int, cells: Sequence[str]) -> list[TableLine]:
-        """Add a row; return the lines that are now certain. A gap in the numbers counts as a blank row."""
+        """Add a row; return the lines that are now certain. A gap in the numbers counts as a blank row.
+
+        After a blank row, rows without names have no labels in a spreadsheet; in a file of records they may continue.
+        """
         row = _Row(number, [" ".join(cell.split()) for cell in cells], len(cells))
         is_blank = not any(row.cells)
         lines: list[TableLine] = []
@@ -72,6 +75,10 @@ class TableLayout:
         if len(self._block) >= _LOOK_AHEAD_ROWS or self._cells >= _LOOK_AHEAD_CELLS:
             lines += self._decide(0)
         return lines
+
+    def end_table(self) -> None:
+        """Tell that the next row belongs to another table, as after a blank row."""
+        self._has_ended = self._last_number > 0
 
     def end(self) -> list[TableLine]:
         """Return the lines held back."""
@@ -94,12 +101,12 @@ class TableLayout:
                 self._header = joined
                 return [self._line(row) for row in block]
         if (found is None or not found.is_certain) and self._header is not None:
-            if self._fits(block):
+            if self._of_records and self._fits(block):
                 return [self._line(row) for row in block]
             if found is not None and len(found.names) == len(self._header.names):
                 found = None  # rows of text: the names can't be told from more rows of the table above
+        self._lacks_labels = found is None and (len(block) > 1 or self._header is not None)
         self._header = None
-        self._lacks_labels = found is None and len(block) > 1
         if found is None and names_columns(block[-1].cells):
             self._loose_names = block[-1] if len(block) == 1 or len(block[-2].cells) < 2 else None
         first = len(block) if found is None else found.index + 1
@@ -108,11 +115,9 @@ class TableLayout:
         return lines + [self._line(row) for row in block[first:]]
 
     def _fits(self, block: Sequence[_Row]) -> bool:
-        """Return whether the rows of a block continue the table above the blank row."""
+        """Return whether the rows of a block are records of the table above the blank row."""
         assert self._header is not None
         names, values = self._header.names, self._header.values
-        if not self._of_records and max(len(row.cells) for row in block) != len(names):
-            return False  # notes or sums beside the columns
         has_values = False
         for row in block:
             kinds = [cell_kind(cell) for cell in row.cells]
@@ -122,7 +127,7 @@ class TableLayout:
             if not all(kind.is_value for kind in numbers):
                 return False
             has_values = has_values or bool(numbers)
-        return has_values or (self._of_records and all(row.width == len(names) for row in block))
+        return has_values or all(row.width == len(names) for row in block)
 
     def _line(self, row: _Row) -> TableLine:
         names = self._header.names if self._header is not None else ()
@@ -134,7 +139,9 @@ class TableLayout:
             f"{names[at]}: {row.cells[at]}" if is_labelled and at < len(names) and names[at] else row.cells[at]
             for at in filled
         ]
-        return TableLine(row.number, " | ".join(cells), self._lacks_labels and len(cells) > 2)
+        # In two columns, the first cell may be the label of the second.
+        lacks_labels = self._lacks_labels and (len(cells) > 2 or (len(cells) == 2 and cell_kind(cells[0]).is_value))
+        return TableLine(row.number, " | ".join(cells), lacks_labels)
 
 
 def lay_out(rows: Iterable[tuple[int, Sequence[str]]], *, of_records: bool = False) -> Iterator[TableLine]:

@@ -31,7 +31,7 @@ def test_a_part_says_how_many_pages_were_read() -> None:
     assert document.mime_type == "application/pdf"
     message = "only the first 2 of 619 pages were read within 120 s"
     assert document.warnings == (TextWarning("time_limit", message, 617),)
-    assert document.quality == TextQuality(4, 0.0, 619, 1)
+    assert document.quality == TextQuality(4, 0.0, 2, 1)
 
 
 def test_a_part_without_pages_says_how_many_characters_were_read() -> None:

@@ -56,6 +56,23 @@ def test_in_doubt_there_is_no_header(rows: list[str]) -> None:
     assert header(*rows) is None
 
 
+@pytest.mark.parametrize(
+    ("rows", "names"),
+    [
+        (["Region|H1||H2", "Region|Plan|Actual|Plan|Actual", "N|1|2|3|4"],
+         "Region|H1 Plan|H1 Actual|H2 Plan|H2 Actual"),
+        (["Region|Sales 2024||Notes", "Region|Plan|Actual|Notes", "N|1|2|x"],
+         "Region|Sales 2024 Plan|Sales 2024 Actual|Notes"),
+        (["|Sales 2024", "Region|Plan|Actual", "N|1|2"], "Region|Sales 2024 Plan|Sales 2024 Actual"),
+        (["Report|2024-05-01", "Product|Jan|Feb", "N|1|2"], "Product|Jan|Feb"),
+        (["|Report by Ann.", "Product|Jan|Feb", "N|1|2"], "Product|Jan|Feb"),
+        (["|Report", "|Product|Jan|Feb", "|N|1|2"], "|Product|Jan|Feb"),
+    ],
+)  # fmt: skip
+def test_groups_of_columns_belong_to_their_names(rows: list[str], names: str) -> None:
+    assert header(*rows) == names
+
+
 def test_records_need_less_evidence() -> None:
     assert header("Region|Sales", "North|120", of_records=True) == "Region|Sales"
     assert header("Name|Town", "Ann|Rome", of_records=True) == "Name|Town"

@@ -63,8 +63,26 @@ def test_a_form_above_or_below_a_table_has_no_labels() -> None:
     ]
 
 
-def test_rows_that_fit_continue_the_table_after_a_blank_row() -> None:
-    assert lines("Item|Qty|Price", "Valve|3|5", "", "Pump|1|9", "Total||14")[2:] == [
+def test_rows_without_names_after_a_blank_row_have_no_labels_in_a_spreadsheet() -> None:
+    rows = ["Region|Sales", "North|120", "South|90", "", "Printed copies|7", "Pages|3"]
+    assert lines(*rows)[3:] == ["Printed copies | 7", "Pages | 3"]
+    assert lines("Item|Qty|Price", "Valve|3|5", "", "Pump|1|9", "Total||14")[2:] == ["Pump | 1 | 9", "Total | 14"]
+
+
+def test_a_table_may_end_without_a_blank_row() -> None:
+    layout = TableLayout()
+    found = [
+        line
+        for number in (1, 2)
+        for line in layout.row(number, [["Region", "Qty", "Sum"], ["North", "1", "5"]][number - 1])
+    ]
+    layout.end_table()
+    found += [*layout.row(3, ["Pages", "7", "9"]), *layout.end()]
+    assert [line.text for line in found][1:] == ["Region: North | Qty: 1 | Sum: 5", "Pages | 7 | 9"]
+
+
+def test_records_that_fit_continue_the_table_after_a_blank_row() -> None:
+    assert lines("Item|Qty|Price", "Valve|3|5", "", "Pump|1|9", "Total||14", of_records=True)[2:] == [
         "Item: Pump | Qty: 1 | Price: 9",
         "Item: Total | Price: 14",
     ]
@@ -109,7 +127,9 @@ def test_rows_without_a_sure_header_are_marked() -> None:
         return [line.lacks_labels for line in lay_out(_numbered(rows))]
 
     assert marks("1|2|3", "4|5|6", "Note") == [True, True, False]
-    assert marks("A|B|C", "x|y|1", "", "x|y|2") == [False] * 3
+    assert marks("A|B|C", "x|y|1", "", "x|y|2") == [False, False, True]
+    assert marks("ID|Name", "1|Ann", "2|Bob") == [False, True, True]
+    assert marks("Opening|100", "Closing|200") == [False] * 2
     assert marks("Title", "", "To|ACME") == [False] * 2
 
 

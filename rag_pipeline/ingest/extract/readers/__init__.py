@@ -22,6 +22,7 @@ _READERS = {
     "excel_xlsb": "excel_xlsb:read_xlsb",
     "powerpoint_binary": "powerpoint_binary:read_powerpoint_binary",
     "opendocument": "opendocument:read_opendocument",
+    "opendocument_flat": "opendocument_flat:read_flat_opendocument",
     "epub": "epub:read_epub",
     "rtf": "rtf:read_rtf",
     "html": "html:read_html",

@@ -8,7 +8,14 @@ from functools import partial
 from rag_pipeline.ingest.extract.input_file import InputFile
 from rag_pipeline.ingest.extract.opc import Relationship, describe, main_part, read_part, read_parts, relationships
 from rag_pipeline.ingest.extract.readers.drawing import drawing_lines
-from rag_pipeline.ingest.extract.readers.excel_parts import CellStyles, Comments, Drawing, SharedStrings, Workbook
+from rag_pipeline.ingest.extract.readers.excel_parts import (
+    CellStyles,
+    Comments,
+    Drawing,
+    SharedStrings,
+    TableParts,
+    Workbook,
+)
 from rag_pipeline.ingest.extract.readers.excel_sheet import Sheet, SheetContext, merged_rows
 from rag_pipeline.ingest.extract.readers.sheet_writer import SheetWriter
 from rag_pipeline.ingest.extract.section_writer import SectionWriter
@@ -73,6 +80,9 @@ class _SheetReader:
         if self._options.comments:
             for kind in _COMMENTS:
                 read_parts(self._archive, related, kind, comments, self._writer)
+        tables = TableParts()
+        read_parts(self._archive, related, "table", tables, self._writer)
+        self._context.last_rows = tables.last_rows()
         self._context.merged = merged_rows(self._archive, part)
         self._context.notes = comments.texts
         rows = SheetWriter(self._writer, title)

@@ -11,6 +11,8 @@ from rag_pipeline.ingest.extract.readers.number_format import NumberFormat, buil
 from rag_pipeline.ingest.extract.xml_parser import XmlHandler, attribute
 
 _ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")
+_RANGE = re.compile(r"[A-Z]{1,3}([0-9]{1,7}):[A-Z]{1,3}([0-9]{1,7})")
+_MAX_TABLES = 500
 _TRUE = frozenset({"1", "true", "on"})
 # Excel puts this before each comment of a thread, for programs that don't know threads.
 _THREAD_NOTICE = "[Threaded comment]"
@@ -185,3 +187,22 @@ class Drawing(XmlHandler):
         """Take a piece of a paragraph."""
         if self._in_text:
             self._pieces.append(text)
+
+
+class TableParts(XmlHandler):
+    """Collects the first and the last row of the tables of a sheet (ListObjects)."""
+
+    def __init__(self) -> None:
+        self.ranges: list[tuple[int, int]] = []
+
+    def start(self, name: str, attributes: Mapping[str, str]) -> None:
+        """Take the range of a table."""
+        found = _RANGE.fullmatch(attributes.get("ref", "")) if name == "table" else None
+        if found and len(self.ranges) < _MAX_TABLES:
+            self.ranges.append((int(found[1]), int(found[2])))
+
+    def last_rows(self) -> frozenset[int]:
+        """Return the rows below which no table goes on: tables may stand side by side."""
+        return frozenset(
+            last for _, last in self.ranges if not any(top <= last < bottom for top, bottom in self.ranges)
+        )

@@ -26,6 +26,7 @@ class SheetContext:
     """What a sheet's cells refer to, and what belongs to them.
 
     merged: the last row of cells that extend over several rows, by column and first row. notes: comments by reference.
+    last_rows: where a table ends, even if the next row is not blank.
     """
 
     strings: Sequence[str]
@@ -33,6 +34,7 @@ class SheetContext:
     from_1904: bool
     merged: Mapping[tuple[int, int], int] = field(default_factory=dict)
     notes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    last_rows: frozenset[int] = frozenset()
 
 
 class Sheet(XmlHandler):
@@ -128,6 +130,8 @@ class Sheet(XmlHandler):
                 self._spans.start(self._column, last, value)
 
     def _end_row(self) -> None:
+        if self._row - 1 in self._context.last_rows:
+            self._writer.end_table()
         if self._is_hidden and not self._with_hidden:
             self._writer.skip()
             self.hidden += any(self._cells)

@@ -8,6 +8,8 @@ from rag_pipeline.ingest.extract.section_writer import SectionWriter
 
 # Text moves outwards through each cell and note, so without a bound deep nesting would take quadratic time.
 _MAX_DEPTH = 30
+# A row with a small table beside short values is a row of values; others arrange what is on the page.
+_MAX_VALUE_CHARACTERS, _MAX_NESTED_CHARACTERS = 60, 200
 
 
 @dataclass(slots=True)
@@ -28,21 +30,21 @@ class _Frame:
 class _Table:
     """A table: the cells of its current row, and the notes to write below the row.
 
-    is_layout: whether a cell of the row holds a table itself, so that the row only arranges what is in its cells.
+    nested: the places of the row's cells that hold tables themselves.
     """
 
     cells: list[str] = field(default_factory=list)
     last: list[str] = field(default_factory=list)
     below: list[str] = field(default_factory=list)
     is_deleted: bool = False
-    is_layout: bool = False
+    nested: set[int] = field(default_factory=set)
 
 
 class FlowWriter:
     """Takes the text of a document as its elements start and end.
 
-    A row of cells is one line, with `` | `` between them. A row of one cell, or with a table in a cell, is written as
-    the paragraphs and rows in it.
+    A row of cells is one line, with `` | `` between them. A row of one cell, or one that only arranges tables in its
+    cells, is written as the paragraphs and rows in it.
 
     Notes, comments and text boxes are anchored within a sentence: they are written after its paragraph, or after the
     row of its table. Calls may be unbalanced in damaged files: an end without a start is ignored.
@@ -140,7 +142,7 @@ class FlowWriter:
         """Start a row."""
         self.end_row()  # one that was not ended
         if self._tables and self._kinds[-1] == "table":
-            self._tables[-1].is_deleted = self._tables[-1].is_layout = False
+            self._tables[-1].is_deleted = False
 
     def delete_row(self) -> None:
         """Leave the current row out."""
@@ -174,17 +176,17 @@ class FlowWriter:
         table = self._tables[-1]
         if not table.is_deleted:
             cells = [cell for cell in table.cells if cell != "\0"]
-            if len(cells) == 1 or table.is_layout:
+            if len(cells) == 1 or _is_layout(table):
                 lines = [line for cell in cells for line in cell.split("\n")]
             else:
                 lines = [" | ".join(" ".join(cell.split()) for cell in cells).strip(" |")]
             self._put_row([line for line in [*lines, *table.below] if line.strip()])
             table.last = table.cells or table.last
-        table.cells, table.below = [], []
+        table.cells, table.below, table.nested = [], [], set()
 
     def _put_row(self, lines: list[str]) -> None:
         if len(self._tables) > 1 and "cell" in self._kinds:
-            self._tables[-2].is_layout = True
+            self._tables[-2].nested.add(len(self._tables[-2].cells))
         self._put(lines)
 
     def end_table(self) -> None:
@@ -211,3 +213,22 @@ class FlowWriter:
                     self.end_table()
         if self._frames[-1].pieces or self._frames[-1].after:
             self.end_paragraph()
+
+
+def _is_layout(table: _Table) -> bool:
+    """Return whether a row with tables in its cells only arranges them on the page.
+
+    A small table beside short values, below a row of as many short values, is a value itself.
+    """
+    if not table.nested:
+        return False
+    others = [cell for at, cell in enumerate(table.cells) if at not in table.nested]
+    are_values = all(map(_is_value, [*table.last, *others])) and any(cell.strip("\0") for cell in others)
+    is_below_values = len(table.last) == len(table.cells) and sum(cell not in ("", "\0") for cell in table.last) > 1
+    nested = [cell for at, cell in enumerate(table.cells) if at in table.nested]
+    is_small = all(len(cell) <= _MAX_NESTED_CHARACTERS for cell in nested)
+    return not (are_values and is_below_values and is_small)
+
+
+def _is_value(cell: str) -> bool:
+    return len(cell) <= _MAX_VALUE_CHARACTERS and "\n" not in cell

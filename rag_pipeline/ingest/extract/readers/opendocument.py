@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from io import BytesIO
 
 from rag_pipeline.errors import CorruptFileError, EncryptedFileError
@@ -28,20 +28,25 @@ class _Manifest(XmlHandler):
         self.encrypted = self.encrypted or name == "encryption-data"
 
 
-class _Metadata(XmlHandler):
+class OdfMetadata(XmlHandler):
+    """Collects the title, the author and other properties."""
+
     def __init__(self) -> None:
         self.values: dict[str, str] = {}
         self._key: str | None = None
 
     def start(self, name: str, _attributes: Mapping[str, str]) -> None:
+        """Start a property."""
         self._key = _METADATA.get(name)
         if self._key in self.values:
             self._key = None
 
     def end(self, _name: str) -> None:
+        """End a property."""
         self._key = None
 
     def text(self, text: str) -> None:
+        """Take a piece of a property."""
         if self._key is not None:
             self.values[self._key] = self.values.get(self._key, "") + text
 
@@ -71,7 +76,7 @@ class _Content(XmlHandler):
             self._body.text(text)
 
 
-class _Margins(XmlHandler):
+class OdfMargins(XmlHandler):
     """Takes the styles of styles.xml, and the paragraphs of its headers and footers."""
 
     def __init__(self, context: OdfContext) -> None:
@@ -81,6 +86,7 @@ class _Margins(XmlHandler):
         self._in_margin = 0
 
     def start(self, name: str, attributes: Mapping[str, str]) -> None:
+        """Start a style, a header or a footer."""
         if name.startswith(("header", "footer")) and not name.endswith(("style", "properties", "decl")):
             self._in_margin += 1
         elif self._in_margin:
@@ -89,12 +95,14 @@ class _Margins(XmlHandler):
             self._context.styles.start(name, attributes)
 
     def end(self, name: str) -> None:
+        """End an element."""
         if name.startswith(("header", "footer")) and not name.endswith(("style", "properties", "decl")):
             self._in_margin -= 1
         elif self._in_margin:
             self._body.end(name)
 
     def text(self, text: str) -> None:
+        """Take a piece of text."""
         if self._in_margin:
             self._body.text(text)
 
@@ -110,19 +118,33 @@ def read_opendocument(file: InputFile, writer: SectionWriter) -> None:
     _describe(archive, writer)
     margins = _read_styles(archive, context, writer)
     flow = FlowWriter(writer)
-    if is_sheet:
-        body: XmlHandler = OdfSheets(writer, context)
-    elif "presentation" in kind or "graphics" in kind:
-        body = OdfSlides(writer, context, "slide" if "presentation" in kind else "page")
-    else:
-        body = OdfBody(flow, context)
+    body = body_reader(kind, flow, writer, context)
     size = archive.size("content.xml") or 1
     parse_xml(archive.open("content.xml"), _Content(context, body), on_block=lambda done: writer.progress(done / size))
     flow.end()
+    write_margins(body, margins, writer)
+    warn_hidden(context, writer)
+
+
+def body_reader(kind: str, flow: FlowWriter, writer: SectionWriter, context: OdfContext) -> XmlHandler:
+    """Return the reader for the body of a document, by its MIME type."""
+    if "spreadsheet" in kind:
+        return OdfSheets(writer, context)
+    if "presentation" in kind or "graphics" in kind:
+        return OdfSlides(writer, context, "slide" if "presentation" in kind else "page")
+    return OdfBody(flow, context)
+
+
+def write_margins(body: XmlHandler, margins: Iterable[str], writer: SectionWriter) -> None:
+    """Write the different lines of headers and footers, which only text documents need."""
     lines = [line for line in dict.fromkeys(margins) if any(char.isalpha() for char in line)]
     if lines and isinstance(body, OdfBody):
         writer.section("headers and footers")
         writer.write("\n".join(lines) + "\n")
+
+
+def warn_hidden(context: OdfContext, writer: SectionWriter) -> None:
+    """Warn of hidden text that was left out."""
     if context.hidden:
         writer.warn("hidden_text", "hidden text, rows, columns, sheets or slides are left out", context.hidden)
 
@@ -136,7 +158,7 @@ def _refuse_encrypted(archive: ZipArchive) -> None:
 
 
 def _describe(archive: ZipArchive, writer: SectionWriter) -> None:
-    metadata = _Metadata()
+    metadata = OdfMetadata()
     if "meta.xml" in archive.names:
         try:
             parse_xml(archive.open("meta.xml"), metadata)
@@ -148,7 +170,7 @@ def _describe(archive: ZipArchive, writer: SectionWriter) -> None:
 
 def _read_styles(archive: ZipArchive, context: OdfContext, writer: SectionWriter) -> list[str]:
     """Take the styles; return the lines of headers and footers."""
-    margins = _Margins(context)
+    margins = OdfMargins(context)
     if "styles.xml" in archive.names:
         try:
             parse_xml(archive.open("styles.xml"), margins)

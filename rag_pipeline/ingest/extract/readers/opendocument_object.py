@@ -15,7 +15,9 @@ _FORMULA = frozenset({"mi", "mn", "mo", "mtext", "ms"})
 _MAX_ROWS = 2000
 
 
-class _Object(XmlHandler):
+class EmbeddedObject(XmlHandler):
+    """Collects the titles and values of a chart, or the signs of a formula."""
+
     def __init__(self) -> None:
         self.titles: list[str] = []
         self.rows: list[list[str]] = []
@@ -27,6 +29,7 @@ class _Object(XmlHandler):
         self._skipping = 0
 
     def start(self, name: str, _attributes: Mapping[str, str]) -> None:
+        """Start a title, row, cell or sign."""
         if self._skipping or name == "desc":  # the cells that a name was taken from
             self._skipping += 1
         elif name in _TITLES:
@@ -40,6 +43,7 @@ class _Object(XmlHandler):
             self._in_formula = True
 
     def end(self, name: str) -> None:
+        """End a title, cell or sign."""
         if self._skipping:
             self._skipping -= 1
         elif name in _TITLES:
@@ -55,6 +59,7 @@ class _Object(XmlHandler):
             self._in_formula = False
 
     def text(self, text: str) -> None:
+        """Take a piece of text."""
         if self._skipping:
             return
         if self._titles or self._in_cell:
@@ -63,6 +68,7 @@ class _Object(XmlHandler):
             self.formula.append(text)
 
     def lines(self, *, with_values: bool) -> list[str]:
+        """Return the titles, then the values or only the names of the series."""
         lines = list(filter(None, self.titles))
         names = self.rows[0] if self.rows else []
         if not with_values:
@@ -79,7 +85,7 @@ def object_lines(archive: ZipArchive, link: str, writer: SectionWriter, *, with_
     part = posixpath.normpath(posixpath.join(link.removeprefix("./"), "content.xml"))
     if part not in archive.names:
         return []  # an object of another program
-    handler = _Object()
+    handler = EmbeddedObject()
     try:
         parse_xml(archive.open(part), handler)
     except CorruptFileError as error:

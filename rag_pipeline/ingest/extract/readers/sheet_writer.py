@@ -96,6 +96,10 @@ class SheetWriter:
         """Tell that the next rows are left out because they are hidden."""
         self._skipped += rows
 
+    def end_table(self) -> None:
+        """Tell that the next row belongs to another table."""
+        self._layout.end_table()
+
     def row(self, number: int, cells: Sequence[str], notes: Sequence[str] = (), *, hidden: bool = False) -> None:
         """Add the next row; ``number`` counts from 1. ``notes`` are written below it."""
         position = number - self._skipped

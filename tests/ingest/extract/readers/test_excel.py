@@ -37,6 +37,20 @@ def test_a_cell_beyond_the_last_column_is_ignored() -> None:
     ]
 
 
+def test_rows_right_below_a_table_have_no_labels() -> None:
+    cells = '<row r="{0}"><c r="A{0}" t="str"><v>{1}</v></c><c r="B{0}" t="{2}"><v>{3}</v></c></row>'
+    rows = [("Region", "Sales"), ("North", 120), ("South", 90), ("Printed copies", 7), ("Pages", 3)]
+    data = "".join(
+        cells.format(at, name, "n" if at > 1 else "str", value) for at, (name, value) in enumerate(rows, start=1)
+    )
+    table = {
+        "xl/worksheets/_rels/sheet1.xml.rels": relations(("t", "table", "../tables/table1.xml")),
+        "xl/tables/table1.xml": '<table id="1" name="Sales" ref="A1:B3" totalsRowShown="0"/>',
+    }
+    labelled = ["Region | Sales", "Region: North | Sales: 120", "Region: South | Sales: 90"]
+    assert read_text(make_xlsx(data, extra=table)).splitlines() == [*labelled, "Printed copies | 7", "Pages | 3"]
+
+
 def test_comments_stand_below_their_rows_unless_left_out() -> None:
     data = make_xlsx(
         ROW,

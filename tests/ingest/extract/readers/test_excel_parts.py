@@ -12,6 +12,7 @@ from rag_pipeline.ingest.extract.readers.excel_parts import (
     Drawing,
     SharedStrings,
     SheetEntry,
+    TableParts,
     Workbook,
     decode_escapes,
     is_true,
@@ -69,3 +70,10 @@ def test_escapes_are_decoded(text: str, right: str) -> None:
 
 def test_true_has_several_names() -> None:
     assert [is_true(value) for value in ("1", "true", "0", None)] == [True, True, False, False]
+
+
+def test_tables_end_where_no_other_goes_on_beside_them() -> None:
+    tables = TableParts()
+    for ref in ("A1:B3", "D2:E9", "A12:B14", "A20:zz"):
+        parse(tables, f'<table ref="{ref}"><autoFilter ref="A1:B2"/></table>')
+    assert tables.last_rows() == {9, 14}

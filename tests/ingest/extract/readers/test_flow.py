@@ -48,6 +48,14 @@ def test_a_row_around_a_table_only_arranges_it() -> None:
     ]  # fmt: skip
 
 
+def test_a_small_table_in_a_row_of_values_is_a_value() -> None:
+    header, nested = "{<Item/><Size/><Price/>}", "[{<DN/><50/>}{<PN/><16/>}]"
+    assert run(f"[{header}{{<Valve/><{nested}><9/>}}{{<Pump/><s/><8/>}}]") == [
+        "Item | Size | Price", "Valve | DN | 50 PN | 16 | 9", "Pump | s | 8",
+    ]  # fmt: skip
+    assert run(f"[{header}{{<Valve/><{nested}><{'long' * 20}/>}}]")[1:3] == ["Valve", "DN | 50"]
+
+
 def test_the_cell_above_may_extend_into_a_row() -> None:
     flow = FlowWriter(None)
     flow.start_table()

@@ -103,7 +103,8 @@ def read_page_text(page: Any, *, wide_gaps_are_spaces: bool = False) -> PageText
         turns = _turns(words, characters)
         is_rtl = has_right_to_left(characters.text) and is_mostly_right_to_left(characters.text)
         fragments = _without_shadows(_fragments(words, characters, turns, is_rtl))
-        if turns == _DOWNWARDS:  # PDFium takes these lines from the left
+        # PDFium takes lines that are displayed downwards from the left.
+        if (turns - pdfium.FPDFPage_GetRotation(page)) % 4 == _DOWNWARDS:
             fragments.reverse()
     finally:
         pdfium.FPDFText_ClosePage(text_page)
@@ -193,16 +194,34 @@ def turn(box: Box, turns: int) -> Box:
 
 
 def _fragments(words: Sequence[_Word], characters: Characters, turns: int, is_rtl: bool) -> Iterator[Fragment]:
+    for drawn in _drawn_lines(words):
+        # A page in English may quote a paragraph in Hebrew.
+        runs_leftwards = is_rtl or _is_right_to_left(drawn)
+        line: list[_Word] = []
+        for word in drawn:
+            if turns:
+                word.box = turn(word.box, turns)
+            if line and not _continues(line[-1].box, word.box, runs_leftwards):
+                yield from _line_fragments(line, characters, turns, is_rtl)
+                line = []
+            line.append(word)
+        yield from _line_fragments(line, characters, turns, is_rtl)
+
+
+def _drawn_lines(words: Iterable[_Word]) -> Iterator[list[_Word]]:
     line: list[_Word] = []
     for word in words:
-        if turns:
-            word.box = turn(word.box, turns)
-        if line and (word.starts_line or not _continues(line[-1].box, word.box, is_rtl)):
-            yield from _line_fragments(line, characters, turns, is_rtl)
+        if word.starts_line and line:
+            yield line
             line = []
         line.append(word)
     if line:
-        yield from _line_fragments(line, characters, turns, is_rtl)
+        yield line
+
+
+def _is_right_to_left(words: Iterable[_Word]) -> bool:
+    text = "".join(word.text for word in words)
+    return has_right_to_left(text) and is_mostly_right_to_left(text)
 
 
 def _without_shadows(fragments: Iterable[Fragment]) -> list[Fragment]:

@@ -31,17 +31,36 @@ def test_a_wide_gap_separates_fragments() -> None:
     assert [fragment.text for fragment in fragments] == ["left words", "right words"]
 
 
+@pytest.mark.parametrize("rotation", [0, 90, 180, 270])
 @pytest.mark.parametrize(("matrix", "turns"), [("1 0 0 1", 0), ("0 1 -1 0", 1), ("-1 0 0 -1", 2), ("0 -1 1 0", 3)])
-def test_turned_text_is_read_as_if_the_page_were_turned(matrix: str, turns: int) -> None:
+def test_turned_text_is_read_as_if_the_page_were_turned(matrix: str, turns: int, rotation: int) -> None:
     x, y = {0: (72, 700), 1: (100, 100), 2: (500, 100), 3: (100, 700)}[turns]
     step = {0: (0, -14), 1: (14, 0), 2: (0, 14), 3: (-14, 0)}[turns]
     lines = [(x + step[0] * n, y + step[1] * n, f"line {n} of this turned text") for n in range(4)]
     shown = " ".join(f"{matrix} {a} {b} Tm ({text}) Tj" for a, b, text in lines)
-    text = page_text(make_pdf(1, content=f"BT /F1 12 Tf {shown} ET".encode()))
+    data = make_pdf(1, content=f"BT /F1 12 Tf {shown} ET".encode())
+    text = page_text(data.replace(b"/Type/Page/Parent", b"/Type/Page/Rotate %d/Parent" % rotation))
     assert text.turns == turns
     assert [fragment.text for fragment in text.fragments] == [line for _, _, line in lines]
     tops = [fragment.top for fragment in text.fragments]
     assert tops == sorted(tops, reverse=True)
+
+
+def test_a_right_to_left_line_on_a_page_of_another_language_is_read_as_it_is_spoken() -> None:
+    line = "החזר כספי לוקח עשרה ימים"
+    codes = {letter: code for code, letter in enumerate(sorted(set(line) - {" "}), start=0x41)}
+    unicode_map = " ".join(f"<00{code:02x}><{ord(letter):04x}>" for letter, code in codes.items())
+    shown, right = "", 300.0
+    for word in line.split():  # as browsers draw it
+        right -= 7.2 * len(word)
+        shown += f" 1 0 0 1 {right} 660 Tm <{bytes(codes[letter] for letter in reversed(word)).hex()}> Tj"
+        right -= 4
+    english = "The office answers all letters within ten days of their arrival"
+    text = page_text(
+        unmapped(unicode_map.encode(), f"BT /F1 12 Tf 72 700 Td ({english}) Tj /F2 12 Tf{shown} ET".encode())
+    )
+    assert not text.right_to_left
+    assert [fragment.text for fragment in text.fragments] == [english, line]
 
 
 def test_four_turns_are_none() -> None:
