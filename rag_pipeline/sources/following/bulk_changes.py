@@ -204,17 +204,17 @@ class BulkChanges:
     def _record(self, done: list[TextReuse], chunk_counts: Mapping[str, int]) -> None:
         records = self._records
         moved = {reuse.owner.file_id: records.name_of(reuse.owner.file_id, {}) for reuse in done if reuse.owner.moves}
-        stored, config_hash = Outcome.STORED, self._config_hash
-        rows = {
-            file.file_id: LedgerRow(file.version, stored, new.content_hash, config_hash, name=file.name)
-            for file, _, new, _ in done
-        }
+        rows = {reuse.file_id: self._row(reuse) for reuse in done}
         records.record_reuse(rows, moved)
         for dependency in (STORE_DEPENDENCY, LEDGER_DEPENDENCY):
             self._breakers.succeeded(dependency, next(iter(rows), ""))
         for reuse in done:
             self._report(reuse, chunk_counts[reuse.file_id], moved)
         records.mark_reported(rows, moved, self._ingestion.position)
+
+    def _row(self, reuse: TextReuse) -> LedgerRow:
+        file, content_hash = reuse.file, reuse.new.content_hash
+        return LedgerRow(file.version, Outcome.STORED, content_hash, self._config_hash, name=file.name)
 
     def _report(self, reuse: TextReuse, chunks: int, moved: Mapping[str, str]) -> None:
         mime_type, name = reuse.stored.mime_type, reuse.stored.name
