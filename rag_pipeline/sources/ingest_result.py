@@ -27,8 +27,8 @@ EMBEDDING_DEPENDENCY, STORE_DEPENDENCY, MACHINE_DEPENDENCY = "embedding", "store
 
 _SKIPPED = (UnsupportedFileTypeError, EmptyFileError, SkippedError)
 # The machine is short of something; that is not the fault of the file in work.
-_SHORTAGES = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
 _SHORTAGES_OF_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.ENOMEM})
+_SHORTAGES = _SHORTAGES_OF_SPACE | {errno.EMFILE, errno.ENFILE, errno.EAGAIN}
 # Only a person can mend these; all other errors of the file system may pass.
 _LASTING = frozenset({errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG, errno.EISDIR})
 
@@ -102,7 +102,7 @@ class IngestResult:
 
     @property
     def is_unfinished(self) -> bool:
-        """Whether the file is put back, or left where it was by a stop."""
+        """Whether the file has no outcome yet: it was put back, or a stop interrupted it."""
         return self.end in _UNFINISHED
 
     @property

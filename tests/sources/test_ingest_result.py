@@ -1,4 +1,4 @@
-"""What each error means: a failed or skipped file, text that is wrong now, or a dependency that failed."""
+"""Each error means a failed file, a skipped file or a failed dependency; some also remove the stored text."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Brake on mass deletion: decides which missing files may be deleted from the store; pure, no clock and no lock.
 
-An unmounted disk, a wrong mount or a slip of the hand looks like thousands of deleted files. So two rules hold:
+If a folder is unmounted, wrongly mounted, or emptied by mistake, thousands of files seem to be deleted. Two rules
+protect the store:
 
 - A file that a scan misses is deleted only if the next scan misses it too, or if the source is sure that it is gone.
 - If a scan misses too many files at once, none is deleted until a person confirms it or files come back. While more

@@ -242,13 +242,15 @@ def test_redis_away_for_longer_than_events_are_queued(server: RedisServer, pipel
         gaps = [event for event in events if event.payload().get("gap")]
         # More events may be dropped while the first gap waits to be sent; then there is another gap.
         assert {event.name for event in gaps} == {"pipeline:status"}
-        assert gaps[-1].payload()["total_processed"] + gaps[-1].payload()["total_failed"] == 300
+        # The state in a gap is that of its sending, which may come after more work.
+        assert 300 <= gaps[-1].payload()["total_processed"] + gaps[-1].payload()["total_failed"] <= 310
         seqs = follower.seqs(pipeline.pipeline_id)
         assert seqs == sorted(set(seqs))
         # A batch may have been made before the rest was dropped: it is complete, and comes before the gap.
         at = seqs.index(gaps[0].seq)
         assert seqs[:at] == list(range(1, at + 1))
-        assert seqs[seqs.index(gaps[-1].seq) :] == list(range(600, 621))
+        assert 600 <= gaps[-1].seq <= 620
+        assert seqs[seqs.index(gaps[-1].seq) :] == list(range(gaps[-1].seq, 621))
         assert publisher.dropped > 0
 
 
