@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
@@ -117,21 +119,32 @@ def test_queued_requests_are_bounded() -> None:
 
 
 def test_a_process_that_runs_out_of_descriptors_serves_the_next_client() -> None:
+    """The next client is this process, so that it does not compete with the server for the last descriptor."""
     code = """
-import resource, socket
+import resource, sys
 from tests.http_server.support import connect, get, serving
 with serving() as server:
+    get(server)  # opens the files of this test's own checks
     crowd = []
     resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200))
     try:
         while True:
             crowd.append(connect(server))
     except OSError:
-        crowd.pop()  # a descriptor for our own client
-    print(get(server)[:15])
+        crowd.pop()  # without a free descriptor the server can't tell anyone
+    print(server.port, flush=True)
+    sys.stdin.read()
 """
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
-    assert run.stdout == "b'HTTP/1.1 200 OK'\n", run.stderr
+    with subprocess.Popen([sys.executable, "-c", code], stdin=PIPE, stdout=PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        port = int(process.stdout.readline())
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        connection.request("GET", "/status")
+        assert connection.getresponse().status == 200
+        connection.close()
+        process.stdin.close()
+        assert process.wait(60) == 0
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,9 +19,9 @@ def assert_linear(prepare: Callable[[int], Callable[[], object]], sizes: Sequenc
     """Fail if the work takes over 40 times as long for ten times the size.
 
     ``prepare(size)`` returns the work; each size is ten times the one before. The time is this thread's CPU time, the
-    least of three tries, so other work on the machine does not count.
+    least of three tries, so other work on the machine does not count. The first size only gives a time to compare with.
     """
-    before = 0.0
+    before = math.inf
     for size in sizes:
         work = prepare(size)
         bound = _MAX_GROWTH * before + _NOISE_SECONDS
