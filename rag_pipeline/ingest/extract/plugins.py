@@ -10,7 +10,7 @@ from functools import cache
 from importlib import import_module
 
 from rag_pipeline.errors import ExtractionError, UnsupportedFileTypeError
-from rag_pipeline.ingest.extract.file_type import FileType, recognise
+from rag_pipeline.ingest.extract.file_type import TEXT, FileType, recognise
 from rag_pipeline.ingest.extract.input_file import InputFile
 from rag_pipeline.ingest.extract.section_writer import SectionWriter
 
@@ -63,7 +63,7 @@ def choose_type(file: InputFile) -> FileType:
     """Return the file's type, with a plug-in as its reader if one is registered for it; raises an ExtractionError.
 
     A suffix of the file's name comes first, the longest before others, then the MIME type: the recognised one, or for
-    content of an unknown type the one that the name stands for.
+    plain text and content of an unknown type the one that the name stands for.
     """
     plugins = plugins_of_worker()
     if not plugins:
@@ -73,13 +73,15 @@ def choose_type(file: InputFile) -> FileType:
     suffix = next((name[dot:] for dot in dots if name[dot:] in plugins), None)
     if suffix is not None:
         return FileType(_guess_type(name), f"{suffix} file", suffix)
+    named_type = _guess_type(name)
     try:
         file_type = recognise(file)
     except UnsupportedFileTypeError:
-        mime_type = _guess_type(name)
-        if mime_type not in plugins:
+        if named_type not in plugins:
             raise
-        return FileType(mime_type, f"{mime_type} file", mime_type)
+        return FileType(named_type, f"{named_type} file", named_type)
+    if file_type is TEXT and named_type in plugins:
+        return FileType(named_type, f"{named_type} file", named_type)
     if file_type.mime_type in plugins:
         return FileType(file_type.mime_type, file_type.label, file_type.mime_type)
     return file_type

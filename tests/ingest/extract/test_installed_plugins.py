@@ -77,7 +77,8 @@ def test_a_suffix_has_its_reader(install: Install, tmp_path: Path) -> None:
 
 def test_a_mime_type_has_its_reader(install: Install, tmp_path: Path) -> None:
     install("image/png = acme_reader:read_drawing", "text/csv = acme_reader:read_drawing")
-    assert read(_write(tmp_path / "a.png", b"drawing\npixels\x00")) == [("layer 1", "pixels")]
+    assert read(_write(tmp_path / "a.png", b"drawing\npixels")) == [("layer 1", "pixels")]
+    assert read(_write(tmp_path / "b.png", b"drawing\nwalls and doors\1")) == [("layer 1", "walls and doors")]
     assert read(_write(tmp_path / "a.csv", b"drawing\na;b")) == [("layer 1", "a;b")]
     assert read(_write(tmp_path / "a.txt", b"other files are not its own")) == [
         ("line 1", "other files are not its own")
