@@ -117,6 +117,7 @@ ATTACKS: dict[str, list[Attack]] = {
         "match", " ", "encoding", "encoding=", "a", begin="<?xml"
     ),
     "rag_pipeline.ingest.extract.readers.html_text:_SPACE": _attacks("sub", " ", "a ", "\t\n"),
+    "rag_pipeline.ingest.extract.readers.html_text:_WORD": _attacks("findall", "a", "a ", " "),
     "rag_pipeline.ingest.extract.readers.mail:_BYTE_COUNT": _attacks("match", "1", " ", begin="1"),
     "rag_pipeline.ingest.extract.readers.html_lists:_INTEGER": _attacks("match", " ", "1", begin=" "),
     "rag_pipeline.ingest.extract.readers.html_lists:_UNNUMBERED": _attacks(

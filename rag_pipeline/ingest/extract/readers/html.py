@@ -8,7 +8,7 @@ from rag_pipeline.ingest.extract.charset import open_text
 from rag_pipeline.ingest.extract.html_tree import Element, parse_html
 from rag_pipeline.ingest.extract.input_file import InputFile
 from rag_pipeline.ingest.extract.main_content import navigation
-from rag_pipeline.ingest.extract.readers.html_text import HtmlText
+from rag_pipeline.ingest.extract.readers.html_text import HtmlText, repeated_pictures
 from rag_pipeline.ingest.extract.section_writer import SectionWriter
 
 _DECLARED = re.compile(rb"<meta[^>]{0,200}?charset\s*+=\s*+[\"']?\s*+([-\w.:]+)", re.I)
@@ -36,6 +36,8 @@ def write_page(markup: str, writer: SectionWriter) -> None:
     skipped = navigation(root)
     if not body.find("h1") and (title := root.find("title")):
         writer.heading(1, title.text())
+    if skipped:  # an article
+        skipped |= repeated_pictures(body, skipped)
     HtmlText(writer, skipped).write(body)
 
 

@@ -14,6 +14,8 @@ _PREFORMATTED = frozenset({"pre", "xmp", "listing", "plaintext"})
 HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _ROW_GROUPS = frozenset({"thead", "tbody", "tfoot"})
 _SPACE = re.compile(r"[ \t\r\n\f]+")
+_WORD = re.compile(r"\w+")
+_REPEATED = 0.8
 _EMOJI = 8
 _SHORT_ROW, _LONG_ROW = 300, 2000
 
@@ -130,6 +132,30 @@ def alternative_text(picture: Element) -> str:
     if " " in text:
         return f" {text} "
     return text if len(text) <= _EMOJI and not text.isascii() and not text.isalnum() else ""
+
+
+def repeated_pictures(body: Element, skipped: Container[int]) -> set[int]:
+    """Return the ids of pictures whose alternative text repeats the text of the page, such as a caption or a title."""
+    kept: list[str] = []
+    pictures: list[Element] = []
+    stack: list[Node] = [body]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, str):
+            kept.append(node)
+        elif id(node) not in skipped:
+            stack.extend(node.children)
+            if node.tag == "img":
+                pictures.append(node)
+            elif node.tag in BLOCKS:
+                kept.append(" ")
+    known = set(_WORD.findall("".join(kept).casefold()))
+    return {id(picture) for picture in pictures if _repeats(alternative_text(picture), known)}
+
+
+def _repeats(text: str, known: Container[str]) -> bool:
+    words = _WORD.findall(text.casefold())
+    return bool(words) and sum(word in known for word in words) >= _REPEATED * len(words)
 
 
 def _is_one_line(row: Element, texts: Sequence[str]) -> bool:

@@ -35,6 +35,16 @@ def test_text_of_elements(markup: str, text: str) -> None:
     assert "\n".join(text for _, text in read(f"<html><body>{markup}".encode())) == text
 
 
+def test_a_picture_of_an_article_is_described_if_its_text_does_not_say_the_same() -> None:
+    bridge = "<img alt='The old bridge at dawn'><figcaption>The old bridge at dawn, 2021</figcaption>"
+    prose = "<p>" + "The bridge was built by the town in the spring, and painted by its children. " * 8 + "</p>"
+    links = "<ul>" + "<li><a href=/>Imprint and contact</a>" * 3 + "</ul>"
+    ((_, text),) = read(
+        f"<html><body><article>{prose}<figure>{bridge}<img alt='Map of the river'></figure></article>{links}".encode()
+    )
+    assert text.splitlines()[2:] == ["The old bridge at dawn, 2021", "Map of the river"]
+
+
 def test_a_table_of_the_layout_is_not_one_line() -> None:
     cell = "<p>" + "words " * 60 + "</p>"
     ((_, text),) = read(f"<html><table><tr><td>{cell * 4}<td>{cell * 4}</table>".encode())
