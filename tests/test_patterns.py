@@ -123,9 +123,15 @@ ATTACKS: dict[str, list[Attack]] = {
     "rag_pipeline.ingest.extract.readers.html_lists:_UNNUMBERED": _attacks(
         "search", "list-style:", "list-style: ", " ", "a ", begin="list-style:"
     ),
-    "rag_pipeline.ingest.extract.readers.notebook:_ANSI": _attacks(
+    "rag_pipeline.ingest.extract.terminal_codes:_CODE": _attacks(
         "sub", "\x1b", "\x1b[", "\x1b[0", "\x1b]", "0", "0 ", "a", begin="\x1b["
     ),
+    "rag_pipeline.ingest.extract.readers.notebook:_OBJECT": _attacks("fullmatch", "a", ".", " object", " ", begin="<a"),
+    "rag_pipeline.ingest.extract.readers.excel_sheet:_FILTER": _attacks(
+        "finditer", "<autoFilter", " ref=", " ", "A1", begin="<autoFilter "
+    ),
+    "rag_pipeline.ingest.extract.data_uris:_BASE64": _attacks("fullmatch", "a", "=", "a="),
+    "rag_pipeline.ingest.extract.front_matter:_BLOCK": _attacks("fullmatch", "|", "1", begin="|"),
     "rag_pipeline.ingest.extract.readers.mail_payload:_BASE64": _attacks("fullmatch", "a", "=", "a="),
     "rag_pipeline.ingest.extract.readers.mail_payload:_UU_BEGIN": _attacks("fullmatch", "a", " ", begin="begin 644 "),
     "rag_pipeline.ingest.extract.readers.mail:_QUOTED_FROM": _attacks("sub", ">", "\n>", "\n>From "),

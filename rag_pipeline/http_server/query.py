@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeVar
-from urllib.parse import unquote
+from urllib.parse import unquote_to_bytes
 
 from rag_pipeline.common.document_search import (
     DEFAULT_RESULTS,
@@ -108,9 +108,10 @@ def parse(query: str, names: tuple[str, ...]) -> dict[str, str]:
 
 
 def _decode(part: str) -> str:
+    """Return a part of the query string, whose characters above ASCII are the bytes that the client sent."""
     try:
-        return unquote(part.replace("+", " "), errors="strict")
-    except UnicodeDecodeError:
+        return unquote_to_bytes(part.replace("+", " ").encode("latin-1")).decode()
+    except UnicodeError:
         raise QueryError(f"{quoted(part)} in the query: expected UTF-8, percent-encoded") from None
 
 

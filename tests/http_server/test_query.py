@@ -54,6 +54,12 @@ def test_names_are_decoded_and_end_at_the_first_equals_sign() -> None:
     assert parse("%71=a=b&", ("q",)) == {"q": "a=b"}
 
 
+def test_utf_8_need_not_be_percent_encoded() -> None:
+    assert parse("q=Größe".encode().decode("latin-1"), ("q",)) == {"q": "Größe"}
+    with pytest.raises(QueryError, match="expected UTF-8"):
+        parse("q=Größe".encode("latin-1").decode("latin-1"), ("q",))
+
+
 def test_an_empty_search_form_searches_for_nothing() -> None:
     assert files_query("q=", POSITION_OF).text is None
 

@@ -28,6 +28,8 @@ def codec_for_label(label: str) -> str | None:
     from webencodings import LABELS, PYTHON_NAMES  # after confinement, as all libraries
 
     label = label.strip(" \t\r\n\f'\"").lower()
+    if label.startswith("cp-"):
+        label = label.replace("-", "", 1)
     if label in _REFUSED:
         return _REFUSED[label]
     name = LABELS.get(label, label)

@@ -15,6 +15,8 @@ _BLANK_LINES = re.compile(r"\n{3,}")
 _SOFT_HYPHEN = re.compile(r"\xad(?:[ \t]*\n)?")
 # Zero-width space, word joiner, invisible operators, marks of direction, and tags, which hide text from people.
 _INVISIBLE = re.compile("[\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\U000e0000-\U000e007f]")
+# Spaces that only keep a line from being broken there.
+_SPACES = dict.fromkeys(map(ord, "\xa0\u2007\u202f"), " ")
 # Joiners are letters' own in Arabic and Indic scripts and in emoji, and only there.
 _JOINERS = re.compile("[\u200c\u200d]+")
 _FIRST_WITH_JOINERS = "\u0590"
@@ -47,6 +49,7 @@ def _clean_unicode(text: str) -> str:
     if "\xad" in text:
         text = _SOFT_HYPHEN.sub("", text)
     text = _INVISIBLE.sub("", text)
+    text = text.translate(_SPACES)
     if "\u200c" in text or "\u200d" in text:
         text = _JOINERS.sub(_keep_joiner, text)
     text = _COMPATIBILITY.sub(lambda match: nfkc(match[0]), text)

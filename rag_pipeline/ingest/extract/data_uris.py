@@ -1,4 +1,4 @@
-"""Take pictures that are written into a text (data: URIs) out of it."""
+"""Tell files in base64, such as pictures in data: URIs, from text."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import re
 
 # 64 characters are more than a program writes by hand, and fewer than any picture takes.
 _DATA_URI = re.compile(r"data:[\w.+-]{1,100}/[\w.+-]{1,100}(?:;[\w=.+-]{1,100}){0,5};base64,[A-Za-z0-9+/=_%-]{16,}+")
+_BASE64 = re.compile(r"[A-Za-z0-9+/]++={0,2}")
+_LEAST_FILE = 128
 _REST_OF_URI = re.compile(r"[A-Za-z0-9+/=_%-]*+")
 
 
@@ -29,6 +31,12 @@ class DataUriFilter:
             last = match
         self._is_inside = last is not None and last.end() == len(text)
         return _DATA_URI.sub("", text)
+
+
+def is_base64(text: str) -> bool:
+    """Return whether a text is only a file in base64: without spaces within its lines, in both cases."""
+    joined = "".join(line.strip() for line in text.splitlines())
+    return len(joined) >= _LEAST_FILE and bool(_BASE64.fullmatch(joined)) and not (joined.isupper() or joined.islower())
 
 
 def without_data_uris(text: str) -> str:

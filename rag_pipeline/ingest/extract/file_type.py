@@ -40,6 +40,8 @@ XLSB = FileType("application/vnd.ms-excel.sheet.binary.macroEnabled.12", "Excel 
 DOC = FileType("application/msword", "Word 97 document", "word_binary")
 XLS = FileType("application/vnd.ms-excel", "Excel 97 workbook", "excel_binary")
 PPT = FileType("application/vnd.ms-powerpoint", "PowerPoint 97 presentation", "powerpoint_binary")
+WORD_2003 = FileType("application/msword", "Word 2003 XML document", "word_2003")
+EXCEL_2003 = FileType("application/vnd.ms-excel", "Excel 2003 XML workbook", "excel_2003")
 EPUB = FileType("application/epub+zip", "EPUB book", "epub")
 RTF = FileType("application/rtf", "RTF document", "rtf")
 HTML = FileType("text/html", "HTML page", "html")
@@ -51,6 +53,7 @@ MAILBOX = FileType("application/mbox", "mailbox", "mailbox")
 OUTLOOK = FileType("application/vnd.ms-outlook", "Outlook message", "outlook")
 CALENDAR = FileType("text/calendar", "calendar", "calendar")
 CSV = FileType("text/csv", "CSV table", "table")
+TSV = FileType("text/tab-separated-values", "TSV table", "table")
 
 _TEXT_EXTENSIONS = {
     "md": MARKDOWN,
@@ -58,7 +61,7 @@ _TEXT_EXTENSIONS = {
     "mdx": MARKDOWN,
     "rst": FileType("text/x-rst", "reStructuredText file", "text"),
     "csv": CSV,
-    "tsv": FileType("text/tab-separated-values", "TSV table", "table"),
+    "tsv": TSV,
     "json": FileType("application/json", "JSON file", "json"),
     "jsonl": FileType("application/jsonl", "JSON lines file", "json"),
     "ndjson": FileType("application/jsonl", "JSON lines file", "json"),
@@ -118,8 +121,16 @@ _HTML_START = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*+(?:<!--(?>.*?-->)\s*+)*+<(?:!doctype\s+html|html|head|body)\b", re.I | re.S
 )
 _XHTML_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*+<\?xml[^>]*+>\s*+(?:<!doctype\s+html|<html\b)", re.I)
+_OFFICE_2003 = (
+    (b"http://schemas.microsoft.com/office/word/2003/wordml", WORD_2003),
+    (b"http://schemas.microsoft.com/office/2006/xmlPackage", WORD_2003),
+    (b"urn:schemas-microsoft-com:office:spreadsheet", EXCEL_2003),
+)
+# Programs export text, tables and pages under the names of these formats, and Office opens them.
+_MAY_BE_TEXT = (DOC, XLS)
 _XML_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*+<\?xml\s", re.I)
 _CALENDAR_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*+BEGIN:VCALENDAR\b", re.I)
+_ROOT_BYTES = 4096
 _MAIN_PART = re.compile(r'ContentType\s*+=\s*+"([^"]*\.main\+xml)"')
 _OLE = bytes.fromhex("d0cf11e0a1b11ae1")
 # Workbooks of Excel 2 to 4 are not in a container.
@@ -185,8 +196,14 @@ def _recognise_text(file: InputFile, head: bytes, expected: FileType | None) -> 
         return _FLAT[flat[1]]
     if mail := _recognise_mail(file, head):
         return mail
-    if expected:
+    if _XML_START.match(head):
+        start = head[:_ROOT_BYTES]
+        if found := next((file_type for name, file_type in _OFFICE_2003 if name in start), None):
+            return found
+    if expected and (expected not in _MAY_BE_TEXT or not head.strip()):
         raise CorruptFileError(f"is named like {_with_article(expected.label)} but does not hold one")
+    if expected is XLS and not _XML_START.match(head):
+        return TSV if head.count(b"\t") >= head.count(b"\n") else CSV
     if file_type := _TEXT_EXTENSIONS.get(file.extension):
         return file_type
     if _CALENDAR_START.match(head):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 
 from rag_pipeline.ingest.extract.html_tree import BLOCKS, Element
@@ -137,10 +137,28 @@ def _main(body: Element, sizes: dict[int, _Size]) -> Element | None:
     for group in (articles, found):
         large = max(group, key=lambda element: sizes[id(element)].prose, default=None)
         if large is not None and sizes[id(large)].text and sizes[id(large)].prose >= 0.75 * prose:
-            if group is articles and not prose:
+            if group is articles and not prose and not _is_all_beside_navigation(body, large, sizes):
                 continue
             return large
     return None
+
+
+def _is_all_beside_navigation(body: Element, article: Element, sizes: dict[int, _Size]) -> bool:
+    """Return whether the rest of the page is in elements that say that they are not its text."""
+    rest = sizes[id(body)].text - sizes[id(article)].text
+    inside = {id(element) for element in article.elements()}
+    return rest <= sum(sizes[id(element)].text for element in _outermost(body) if id(element) not in inside)
+
+
+def _outermost(body: Element) -> Iterator[Element]:
+    """Yield the elements of navigation that are in no other."""
+    stack = [body]
+    while stack:
+        element = stack.pop()
+        if element.tag in _NAVIGATION_TAGS or element.attributes.get("role") in _NAVIGATION_ROLES:
+            yield element
+        else:
+            stack.extend(child for child in element.children if isinstance(child, Element))
 
 
 def _is_article(root: Element) -> bool:

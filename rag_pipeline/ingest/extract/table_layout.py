@@ -50,10 +50,11 @@ class TableLayout:
         self._widest = 0
         self._lacks_labels = False
 
-    def row(self, number: int, cells: Sequence[str]) -> list[TableLine]:
+    def row(self, number: int, cells: Sequence[str], *, is_header: bool = False) -> list[TableLine]:
         """Add a row; return the lines that are now certain. A gap in the numbers counts as a blank row.
 
         After a blank row, rows without names have no labels in a spreadsheet; in a file of records they may continue.
+        ``is_header`` tells that the row is known to name the columns.
         """
         row = _Row(number, [" ".join(cell.split()) for cell in cells], len(cells))
         is_blank = not any(row.cells)
@@ -65,6 +66,8 @@ class TableLayout:
             return lines
         while row.cells and not row.cells[-1]:
             row.cells.pop()
+        if is_header and sum(map(bool, row.cells)) > 1:
+            return [*self._decide(len(row.cells)), self._begin_table(row)]
         if self._has_ended:
             lines = self._decide(len(row.cells))
             self._block, self._cells, self._has_ended = [], 0, False
@@ -75,6 +78,14 @@ class TableLayout:
         if len(self._block) >= _LOOK_AHEAD_ROWS or self._cells >= _LOOK_AHEAD_CELLS:
             lines += self._decide(0)
         return lines
+
+    def _begin_table(self, row: _Row) -> TableLine:
+        """Take a row as the header of those below it."""
+        self._header, self._loose_names, self._block = None, None, None
+        self._has_ended = self._lacks_labels = False
+        line = self._line(row)
+        self._header = Header(0, tuple(row.cells), frozenset(), is_certain=True)
+        return line
 
     def end_table(self) -> None:
         """Tell that the next row belongs to another table, as after a blank row."""

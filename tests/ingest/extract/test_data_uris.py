@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rag_pipeline.ingest.extract.data_uris import DataUriFilter, without_data_uris
+from rag_pipeline.ingest.extract.data_uris import DataUriFilter, is_base64, without_data_uris
 
 URI = "data:image/png;base64," + "iVBORw0KGgo" * 9
 
@@ -17,3 +17,10 @@ def test_a_picture_is_taken_out() -> None:
 def test_a_picture_in_pieces_is_taken_out() -> None:
     filter_ = DataUriFilter()
     assert [filter_.filter(piece) for piece in (f"a {URI}", "AAAA", "BB) b", "c")] == ["a ", "", ") b", "c"]
+
+
+def test_files_in_base64_are_told_from_text() -> None:
+    assert is_base64(("iVBORw0KGgo" * 7 + "\n") * 3)
+    assert not is_base64("ACGT" * 99)  # a sequence
+    assert not is_base64("word " * 99)
+    assert not is_base64("iVBORw0KGgo=")

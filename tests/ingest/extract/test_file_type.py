@@ -11,6 +11,7 @@ from tests.ingest.extract.makers import EXAMPLES, input_file, make_docx, make_ol
 ODT = make_zip({"mimetype": "application/vnd.oasis.opendocument.text", "content.xml": "<a/>"})
 EPUB = make_zip({"mimetype": "application/epub+zip"})
 
+WORDML = b"http://schemas.microsoft.com/office/word/2003/wordml"
 CONTENT_TYPE = '<Types><Override ContentType="application/vnd.ms-{}.main"/></Types>'
 XLSB = make_zip({"[Content_Types].xml": CONTENT_TYPE.format("excel.sheet.binary.macroEnabled")})
 VISIO = make_zip({"[content_types].xml": CONTENT_TYPE.format("visio.drawing")})
@@ -45,6 +46,13 @@ VISIO = make_zip({"[content_types].xml": CONTENT_TYPE.format("visio.drawing")})
         (b"a,b", "a.csv", "table"),
         (b"{}", "a.json", "json"),
         (b"Subject: x", "a.eml", "mail"),
+        (b"Name\tSales\nOslo\t5\n", "export.xls", "table"),
+        (b"Name;Sales\nOslo;5\n", "export.xls", "table"),
+        (b"text", "a.doc", "text"),
+        (b"<?xml version='1.0'?><a/>", "a.doc", "xml"),
+        (b'<?xml version="1.0"?><w:wordDocument xmlns:w="' + WORDML + b'"/>', "a.xml", "word_2003"),
+        (b'<?xml version="1.0"?><w:wordDocument xmlns:w="' + WORDML + b'"/>', "a.doc", "word_2003"),
+        (b'<?xml version="1.0"?><Workbook xmlns="urn:schemas-microsoft-com:office:spreadsheet"/>', "a", "excel_2003"),
     ],
 )
 def test_a_type_is_recognised(data: bytes, name: str, reader: str) -> None:
@@ -72,7 +80,8 @@ def test_a_type_is_recognised(data: bytes, name: str, reader: str) -> None:
         (make_zip({"Index/Document.iwa": ""}), "a.pages", UnsupportedFileTypeError, "an Apple Pages document"),
         (make_zip({"Index/Document.iwa": ""}), "a", UnsupportedFileTypeError, "Pages, Numbers or Keynote"),
         (VISIO, "a.vsdx", UnsupportedFileTypeError, "a Visio drawing"),
-        (b"text", "a.xls", CorruptFileError, "named like an Excel 97 workbook"),
+        (b"text", "a.ppt", CorruptFileError, "named like a PowerPoint 97 presentation"),
+        (b" \n", "a.xls", CorruptFileError, "named like an Excel 97 workbook"),
         (b"\x80\x81\x00\x03" * 50, "a.txt", UnsupportedFileTypeError, "binary data"),
     ],
 )

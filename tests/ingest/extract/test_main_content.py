@@ -28,6 +28,7 @@ def kept(page: str) -> str:
         f"<main>{PROSE * 2}<ol class=comments><li>{PROSE * 9}Careers</ol></main>",
         f"<table><tr><td>{MENU}<td>{PROSE * 5}</table>",
         f"<main>{PROSE * 3}<aside>{MENU}</aside>{PROSE}</main>",
+        f"<nav>{MENU}</nav><article><h1>The committee</h1><p>Closed.</article><footer>Careers</footer>",
         f"<main>{PROSE * 3}<aside class=related-stories><p>Careers</p></aside>{PROSE}</main>",
     ],
 )
@@ -45,6 +46,7 @@ def test_navigation_is_left_out(page: str) -> None:
         f"<div>{PROSE * 5}</div><div><table><tr><td>Valve<td>12.50<tr><td>Careers<td>99</table></div>",
         f"<div>{PROSE * 3}</div><div>{PROSE * 3} Careers</div>",
         "<p>Careers</p>",
+        f"<nav>{MENU}</nav><article>Short</article><p>Careers",
     ],
 )
 def test_in_doubt_the_whole_page_is_kept(page: str) -> None:

@@ -133,6 +133,18 @@ def test_rows_without_a_sure_header_are_marked() -> None:
     assert marks("Title", "", "To|ACME") == [False] * 2
 
 
+def test_a_row_that_is_known_to_be_the_header_names_the_columns() -> None:
+    layout = TableLayout()
+    rows = [["Staff", ""], ["Name", "Dept"], ["Ann", "A"], ["Bob", "B"]]
+    found = [line for at, row in enumerate(rows, 1) for line in layout.row(at, row, is_header=at == 2)]
+    assert [line.text for line in [*found, *layout.end()]] == [
+        "Staff",
+        "Name | Dept",
+        "Name: Ann | Dept: A",
+        "Name: Bob | Dept: B",
+    ]
+
+
 def test_few_rows_are_held_back() -> None:
     layout = TableLayout()
     held = 0

@@ -16,6 +16,8 @@ _READERS = {
     "pdf": "pdf.reader:read_pdf",
     "word": "word:read_word",
     "excel": "excel:read_excel",
+    "word_2003": "office_2003:read_word_2003",
+    "excel_2003": "office_2003:read_excel_2003",
     "powerpoint": "powerpoint:read_powerpoint",
     "word_binary": "word_binary:read_word_binary",
     "excel_binary": "excel_binary:read_excel_binary",

@@ -83,7 +83,8 @@ class _SheetReader:
         tables = TableParts()
         read_parts(self._archive, related, "table", tables, self._writer)
         self._context.last_rows = tables.last_rows()
-        self._context.merged = merged_rows(self._archive, part)
+        self._context.merged, filters = merged_rows(self._archive, part)
+        self._context.header_rows = filters | tables.header_rows
         self._context.notes = comments.texts
         rows = SheetWriter(self._writer, title)
         sheet = Sheet(rows, self._context, with_hidden=self._options.hidden)

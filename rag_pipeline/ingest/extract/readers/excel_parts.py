@@ -190,16 +190,19 @@ class Drawing(XmlHandler):
 
 
 class TableParts(XmlHandler):
-    """Collects the first and the last row of the tables of a sheet (ListObjects)."""
+    """Collects the first and the last row of the tables of a sheet (ListObjects), and the rows of their headers."""
 
     def __init__(self) -> None:
         self.ranges: list[tuple[int, int]] = []
+        self.header_rows: set[int] = set()
 
     def start(self, name: str, attributes: Mapping[str, str]) -> None:
         """Take the range of a table."""
         found = _RANGE.fullmatch(attributes.get("ref", "")) if name == "table" else None
         if found and len(self.ranges) < _MAX_TABLES:
             self.ranges.append((int(found[1]), int(found[2])))
+            if attributes.get("headerRowCount", "1") != "0":
+                self.header_rows.add(int(found[1]))
 
     def last_rows(self) -> frozenset[int]:
         """Return the rows below which no table goes on: tables may stand side by side."""

@@ -17,6 +17,7 @@ _CELL = re.compile(r"([A-Z]{1,3})([0-9]*)")
 _MERGED = re.compile(rb'<(?:\w{1,20}:)?mergeCell\s[^<>]{0,200}?ref="([A-Z]{1,3})([0-9]{1,7}):([A-Z]{1,3})([0-9]{1,7})"')
 MAX_COLUMNS = 16_384
 _MAX_MERGED = 100_000
+_FILTER = re.compile(rb"<(?:x:)?autoFilter\b[^<>]{0,100}?\bref=[\"']\$?[A-Z]{1,3}\$?([0-9]{1,7}):")
 _MAX_SCANNED_BYTES = 64 << 20
 _GENERAL = built_in_format(0)
 
@@ -26,7 +27,7 @@ class SheetContext:
     """What a sheet's cells refer to, and what belongs to them.
 
     merged: the last row of cells that extend over several rows, by column and first row. notes: comments by reference.
-    last_rows: where a table ends, even if the next row is not blank.
+    header_rows: the rows that name columns. last_rows: where a table ends, even if the next row is not blank.
     """
 
     strings: Sequence[str]
@@ -34,6 +35,7 @@ class SheetContext:
     from_1904: bool
     merged: Mapping[tuple[int, int], int] = field(default_factory=dict)
     notes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    header_rows: frozenset[int] = frozenset()
     last_rows: frozenset[int] = frozenset()
 
 
@@ -137,7 +139,8 @@ class Sheet(XmlHandler):
             self.hidden += any(self._cells)
             return
         self._spans.fill(self._row, self._cells)
-        self._writer.row(self._row, self._cells, self._notes, hidden=self._is_hidden)
+        is_header = self._row in self._context.header_rows
+        self._writer.row(self._row, self._cells, self._notes, hidden=self._is_hidden, is_header=is_header)
 
     def end_sheet(self) -> None:
         """Count the columns left out, and write the comments on cells that have no entry in the file."""
@@ -175,14 +178,15 @@ def column_index(letters: str) -> int:
     return index - 1
 
 
-def merged_rows(archive: ZipArchive, part: str) -> dict[tuple[int, int], int]:
-    """Return the last row of cells that extend over several rows, by column and first row.
+def merged_rows(archive: ZipArchive, part: str) -> tuple[dict[tuple[int, int], int], frozenset[int]]:
+    """Return the last row of cells that extend over several rows, by column and first row, and the rows of filters.
 
-    The list of these cells comes after the rows, so it is searched in the bytes before the sheet is parsed.
+    Both come after the rows, so they are searched in the bytes before the sheet is parsed. A filter stands on a header.
     """
     found: dict[tuple[int, int], int] = {}
+    filters: set[int] = set()
     if not 0 < archive.size(part) <= _MAX_SCANNED_BYTES:
-        return found
+        return found, frozenset()
     member = archive.open(part)
     tail = b""
     while block := member.read(1 << 16):
@@ -191,5 +195,6 @@ def merged_rows(archive: ZipArchive, part: str) -> dict[tuple[int, int], int]:
             first, last = int(match[2]), int(match[4])
             if last > first and match[1] == match[3] and len(found) < _MAX_MERGED:
                 found[column_index(match[1].decode()), first] = last
+        filters.update(int(match[1]) for match in _FILTER.finditer(tail))
         tail = tail[-200:]
-    return found
+    return found, frozenset(filters)

@@ -8,6 +8,7 @@ from rag_pipeline.ingest.extract.charset import open_text
 from rag_pipeline.ingest.extract.html_tree import Element, parse_html
 from rag_pipeline.ingest.extract.input_file import InputFile
 from rag_pipeline.ingest.extract.main_content import navigation
+from rag_pipeline.ingest.extract.readers.html_notes import set_off_note_marks
 from rag_pipeline.ingest.extract.readers.html_text import HtmlText, repeated_pictures
 from rag_pipeline.ingest.extract.section_writer import SectionWriter
 
@@ -32,6 +33,7 @@ def write_page(markup: str, writer: SectionWriter) -> None:
     """Write the main text of a page, and describe its title and author."""
     root = parse_html(markup)
     describe(root, writer)
+    set_off_note_marks(root)
     body = root.find("body") or root
     skipped = navigation(root)
     if not body.find("h1") and (title := root.find("title")):
@@ -44,6 +46,7 @@ def write_page(markup: str, writer: SectionWriter) -> None:
 def write_fragment(markup: str, writer: SectionWriter) -> None:
     """Write all text of HTML that is part of something else, such as a mail."""
     root = parse_html(markup)
+    set_off_note_marks(root)
     HtmlText(writer).write(root.find("body") or root)
 
 

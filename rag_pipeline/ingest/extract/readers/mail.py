@@ -25,7 +25,7 @@ _BYTE_COUNT = re.compile(rb"[0-9]{1,12}[ \t]*+\r?\n")
 
 
 def read_mail(file: InputFile, writer: SectionWriter) -> None:
-    """Read a mail; its locator is ``message``. Attachments are listed by name, not read."""
+    """Read a mail; its locator is ``message``. Attached text is read, other attachments are listed by name."""
     data = _bytes(file, writer)
     message = parse_message(data)
     if not message.keys():
@@ -78,4 +78,4 @@ def _bytes(file: InputFile, writer: SectionWriter) -> bytes:
     count = _BYTE_COUNT.match(data)
     if count and looks_like_mail(data[count.end() : count.end() + 4096]):  # Apple Mail
         data = data[count.end() : count.end() + int(count[0])]
-    return data
+    return data.lstrip(b"\r\n")

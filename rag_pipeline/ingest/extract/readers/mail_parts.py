@@ -9,6 +9,7 @@ from email.policy import Compat32
 from typing import cast
 
 from rag_pipeline.errors import EncryptedFileError
+from rag_pipeline.ingest.extract.clean_text import count_odd
 from rag_pipeline.ingest.extract.html_tree import parse_html
 from rag_pipeline.ingest.extract.mail_headers import MAX_HEADER_CHARACTERS, decode_header_text, mend_head
 from rag_pipeline.ingest.extract.readers.calendar import write_invitation
@@ -27,6 +28,7 @@ from rag_pipeline.ingest.extract.section_writer import SectionWriter
 HEADERS = ("Subject", "From", "To", "Cc", "Date")
 _ENCRYPTED = frozenset({"multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime"})
 _NOT_READ = frozenset({"text/css", "text/javascript", "text/x-amp-html"})
+_ATTACHED_TEXT = frozenset({"text/plain", "text/markdown", "text/csv"})
 _MAX_DEPTH = 50
 _STUB_SHARE = 0.5
 
@@ -172,17 +174,27 @@ class MailWriter:
 
     def _leaf(self, part: MIMEPart, kind: str) -> None:
         """Write a part that holds no others."""
-        is_attached = part.get_content_disposition() == "attachment"
+        if part.get_content_disposition() == "attachment":
+            self._attachment(part, kind)
+            return
         before = self._writer.length
-        if kind == "text/calendar" and not is_attached:
+        if kind == "text/calendar":
             write_invitation(text_of(part), self._writer)
-        elif kind == "text/html" and not is_attached:
+        elif kind == "text/html":
             # A saved page says where it came from; a mail does not.
             (write_page if "content-location" in part else write_fragment)(text_of(part), self._writer)
-        elif kind.startswith(("text/", "message/", "multipart/")) and not is_attached and kind not in _NOT_READ:
+        elif kind.startswith(("text/", "message/", "multipart/")) and kind not in _NOT_READ:
             self._plain(text_of(part))
         self._has_text = self._has_text or self._writer.length > before
         self._name(part)
+
+    def _attachment(self, part: MIMEPart, kind: str) -> None:
+        """Write the name of an attachment, and its text if it is plain text or a page."""
+        self._name(part)
+        if kind == "text/html":
+            write_fragment(text_of(part), self._writer)
+        elif kind in _ATTACHED_TEXT and count_odd(text := text_of(part)) * 100 <= len(text):
+            self._plain(text)
 
     def _plain(self, text: str) -> None:
         text, names = without_uuencoded(text)

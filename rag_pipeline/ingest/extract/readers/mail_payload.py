@@ -29,7 +29,7 @@ def text_of(part: MIMEPart) -> str:
     charset = None
     with suppress(LookupError, ValueError, TypeError):
         charset = part.get_content_charset()
-    if charset and charset.startswith(("utf-16", "utf-32")):
+    if charset and charset.startswith(("utf-16", "utf-32", "utf-7")):
         with suppress(LookupError):
             return payload.decode(charset, "replace")
     if charset is None and part.get_content_type() == "text/html":

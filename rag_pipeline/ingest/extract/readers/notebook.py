@@ -10,10 +10,12 @@ from rag_pipeline.errors import CorruptFileError
 from rag_pipeline.ingest.extract.charset import open_text
 from rag_pipeline.ingest.extract.data_uris import without_data_uris
 from rag_pipeline.ingest.extract.input_file import InputFile
+from rag_pipeline.ingest.extract.readers.html import write_fragment
 from rag_pipeline.ingest.extract.section_writer import SectionWriter
+from rag_pipeline.ingest.extract.terminal_codes import without_terminal_codes
 
-# Colours, movements of the cursor, and titles and links of terminals.
-_ANSI = re.compile(r"\x1b(?:\[[0-?]{0,50}[ -/]{0,5}[@-~]|\][^\x07\x1b]{0,2000}(?:\x07|\x1b\\)|[(-/][0-~]|[0-Z=>\\^-~])")
+# What Python prints of an object that shows itself in another form.
+_OBJECT = re.compile(r"<[\w.]+(?: object| at 0x)?[^<>\n]{0,200}>")
 
 
 def read_notebook(file: InputFile, writer: SectionWriter) -> None:
@@ -52,14 +54,17 @@ def _write_outputs(outputs: Any, writer: SectionWriter) -> None:
     for output in outputs if isinstance(outputs, list) else []:
         if not isinstance(output, dict):
             continue
-        data = output.get("data")
-        printed = output.get("text") or (
-            data.get("text/plain") or data.get("text/markdown") if isinstance(data, dict) else None
-        )
-        if not printed and output.get("ename"):  # an error
-            printed = f"{_joined(output.get('ename'))}: {_joined(output.get('evalue'))}"
-        if text := _joined(printed):
-            writer.write("\n\n" + _ANSI.sub("", text))
+        data = output.get("data") if isinstance(output.get("data"), dict) else output
+        plain = _joined(output.get("text") or data.get("text/plain"))
+        if not plain and output.get("ename"):  # an error
+            plain = f"{_joined(output.get('ename'))}: {_joined(output.get('evalue'))}"
+        if plain and not _OBJECT.fullmatch(plain.strip()):
+            writer.write("\n\n" + without_terminal_codes(plain))
+        elif marked := _joined(data.get("text/markdown") or data.get("text/latex") or data.get("latex")):
+            writer.write("\n\n" + marked)
+        elif page := _joined(data.get("text/html") or data.get("html")):
+            writer.write("\n\n")
+            write_fragment(page, writer)
 
 
 def _joined(text: Any) -> str:

@@ -100,8 +100,19 @@ class SheetWriter:
         """Tell that the next row belongs to another table."""
         self._layout.end_table()
 
-    def row(self, number: int, cells: Sequence[str], notes: Sequence[str] = (), *, hidden: bool = False) -> None:
-        """Add the next row; ``number`` counts from 1. ``notes`` are written below it."""
+    def row(
+        self,
+        number: int,
+        cells: Sequence[str],
+        notes: Sequence[str] = (),
+        *,
+        hidden: bool = False,
+        is_header: bool = False,
+    ) -> None:
+        """Add the next row; ``number`` counts from 1. ``notes`` are written below it.
+
+        ``is_header`` tells that the file says that the row names the columns below it.
+        """
         position = number - self._skipped
         self._numbers[position] = number
         if notes:
@@ -112,7 +123,7 @@ class SheetWriter:
             self._add(self._layout.end())
             self._add([TableLine(position, "")])
         else:
-            self._add(self._layout.row(position, cells))
+            self._add(self._layout.row(position, cells, is_header=is_header))
 
     def end(self) -> None:
         """Write the pending rows."""

@@ -12,6 +12,7 @@ from rag_pipeline.ingest.extract.data_uris import DataUriFilter
 from rag_pipeline.ingest.extract.front_matter import MAX_LINES, fence_of, parse_front_matter
 from rag_pipeline.ingest.extract.input_file import InputFile
 from rag_pipeline.ingest.extract.section_writer import SectionWriter
+from rag_pipeline.ingest.extract.terminal_codes import without_terminal_codes
 
 BLOCK_CHARACTERS = 4000
 _MAX_LINE_CHARACTERS = 1 << 16
@@ -67,10 +68,10 @@ class _LineBlocks:
 
 
 def read_text(file: InputFile, writer: SectionWriter) -> None:
-    """Read text unchanged; locators are ranges of lines."""
+    """Read text unchanged, without colours for terminals; locators are ranges of lines."""
     blocks = _LineBlocks(writer)
     for line in _lines(file, open_text(file, writer), writer):
-        blocks.add(line)
+        blocks.add(without_terminal_codes(line))
     blocks.end()
 
 
@@ -133,6 +134,8 @@ def _without_front_matter(lines: Iterator[str], writer: SectionWriter) -> Iterat
     if values is None:
         yield first
         yield from held
-    for key, value in (values or {}).items():
+    for key, value in (values.plain if values else {}).items():
         writer.describe(key, value)
+    for text in values.blocks if values else ():
+        writer.write(text + "\n\n")
     yield from lines

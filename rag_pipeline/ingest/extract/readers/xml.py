@@ -8,6 +8,7 @@ from typing import TextIO
 
 from rag_pipeline.errors import CorruptFileError
 from rag_pipeline.ingest.extract.charset import open_text
+from rag_pipeline.ingest.extract.data_uris import is_base64
 from rag_pipeline.ingest.extract.entity_repair import EntityRepair
 from rag_pipeline.ingest.extract.html_parser import HtmlParser
 from rag_pipeline.ingest.extract.input_file import InputFile
@@ -95,7 +96,9 @@ class _Text(XmlHandler):
     def _break(self) -> None:
         text = "".join(self._line)
         self._line = []
-        if _MARKUP.search(text):
+        if is_base64(text):
+            self._writer.warn("left_out", "data in base64 was left out")
+        elif _MARKUP.search(text):
             write_fragment(text, self._writer)
         elif lines := [" ".join(line.split()) for line in text.splitlines() if line.strip()]:
             self._writer.write("\n".join(lines) + "\n")

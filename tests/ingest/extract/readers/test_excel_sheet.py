@@ -55,7 +55,13 @@ def test_merged_cells_are_found_across_blocks() -> None:
     filler = "x" * 65_530
     part = f'<worksheet>{filler}<x:mergeCell ref="B2:B5"/><mergeCell ref="C1:C2"/></worksheet>'
     archive = ZipArchive(input_file(make_zip({"sheet.xml": part})))
-    assert merged_rows(archive, "sheet.xml") == {(1, 2): 5, (2, 1): 2}
+    assert merged_rows(archive, "sheet.xml") == ({(1, 2): 5, (2, 1): 2}, frozenset())
+
+
+def test_a_filter_stands_on_the_header() -> None:
+    rows = row(1, "Name", "Dept") + row(2, "Ann", "A") + row(3, "Bob", "B")
+    data = make_xlsx(rows, around=("", '<autoFilter ref="A1:B3"/>'))
+    assert read_text(data).splitlines()[1:] == ["Name: Ann | Dept: A", "Name: Bob | Dept: B"]
 
 
 def test_formulas_without_a_stored_result_are_a_warning() -> None:

@@ -42,3 +42,12 @@ def test_mails_of_a_mailbox_need_no_blank_line_between_them(blank: str) -> None:
     first, second = read(data, "a.mbox")
     assert first == ("message 1", "Subject: x\n\none\n\nFrom - Mon May  6 10:00:00 2024\nis no mail.")
     assert second == ("message 2", "Subject: x\n\nFrom here two")
+
+
+def test_blank_lines_above_the_headers_are_skipped() -> None:
+    assert read(b"\r\n\nFrom: a@example.org\nSubject: x\n\nwords", "a.eml")[0][1].endswith("words")
+
+
+def test_utf_7_is_read_where_a_mail_declares_it() -> None:
+    data = b"Subject: x\nContent-Type: text/plain; charset=utf-7\n\nGr+APYA3w-e"
+    assert read(data, "a.eml") == [("message", "Subject: x\n\nGröße")]

@@ -53,13 +53,19 @@ def test_an_invitation_is_read() -> None:
     assert text.split("\n") == ["Come!", "", "Event: Meeting", "Start: 2024-05-01 09:00 UTC"]
 
 
-def test_attached_text_is_only_named() -> None:
+def test_attached_text_is_read() -> None:
     text = mail(
         "mixed",
         part("text/plain", "one"),
         part("text/plain", "two", "Content-Disposition: attachment; filename=b.txt\n"),
     )
-    assert text.split("\n") == ["one", "", "Attachment: b.txt"]
+    assert text.split("\n") == ["one", "", "Attachment: b.txt", "two"]
+
+
+def test_an_attachment_that_is_not_the_text_it_claims_to_be_is_only_named() -> None:
+    headers = "Content-Disposition: attachment; filename=b.bin\nContent-Transfer-Encoding: base64\n"
+    attached = part("text/plain", "AQID" * 9, headers)
+    assert mail("mixed", part("text/plain", "one"), attached).split("\n") == ["one", "", "Attachment: b.bin"]
 
 
 def test_an_encrypted_part_is_a_warning() -> None:

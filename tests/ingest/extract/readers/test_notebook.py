@@ -61,3 +61,19 @@ def test_the_colours_of_output_are_left_out() -> None:
     output = "\x1b[32mINFO\x1b[0m loss \x1b[1;38;5;9m0.25\x1b[K \x1b]8;;http://x\x07link\x1b]8;;\x1b\\ done\x1b(B"
     cells = [{"cell_type": "code", "source": "f()", "outputs": [{"text": [output]}]}]
     assert read(json.dumps({"cells": cells}).encode(), "a.ipynb") == [("cell 1", "f()\n\nINFO loss 0.25 link done")]
+
+
+def test_an_output_that_shows_itself_as_a_page_or_markdown_is_read() -> None:
+    table = "<table><tr><td>Valve</td><td>12.50</td></tr></table>"
+    outputs = [
+        {"data": {"text/html": [table], "text/plain": ["<IPython.core.display.HTML object>"]}},
+        {"data": {"text/html": table}},
+        {"data": {"text/markdown": "**ninety**", "text/plain": "<IPython.core.display.Markdown object>"}},
+        {"data": {"text/html": table, "text/plain": "Valve  12.50"}},
+        {"html": table},
+    ]
+    ((_, text),) = read(
+        json.dumps({"cells": [{"cell_type": "code", "source": "f()", "outputs": outputs}]}).encode(), "a.ipynb"
+    )
+    row = ["Valve", "|", "12.50"]
+    assert text.split() == ["f()", *row, *row, "**ninety**", "Valve", "12.50", *row]

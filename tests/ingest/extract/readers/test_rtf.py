@@ -20,7 +20,7 @@ FONTS = rb"{\fonttbl{\f0\fcharset0 Arial;}{\f1\fcharset204 Arial Cyr;}{\f2\fnil\
         (rb"\u-10179?\u-8704?", "😀"),
         (rb"{\fonttbl Times;}{\*\unknown gone}{\stylesheet Normal;}kept", "kept"),
         (rb"{\pict\bin4 }}}}}after", "after"),
-        (rb"\{\}\\\~\emdash x", "{}\\\xa0—x"),
+        (rb"\{\}\\\~\emdash x", "{}\\ —x"),
         (b"one\r\n two", "one two"),
         (FONTS + rb"\f0 Name: \f1 \'cc\'ee\'f1\'ea\'e2\'e0\f0 \'e9", "Name: Москваé"),
         (FONTS + rb"{\f1 \'cc}\f3\'a3{\plain x}\f2 a\u61623 ?", "МŁxα•"),

@@ -21,6 +21,10 @@ def test_a_very_long_line_is_read_in_pieces() -> None:
     assert sum(text.count("word") for _, text in sections) == 100_000
 
 
+def test_the_colours_of_a_log_are_left_out() -> None:
+    assert read(b"\x1b[32mINFO\x1b[0m done\n", "a.log") == [("line 1", "INFO done")]
+
+
 def test_json_is_read_with_escapes_decoded() -> None:
     data = rb'{"city": "K\u00f6ln", "face": "\ud83d\ude00", "end": "a\u000ab", "half": "\ud83d"}'
     ((locator, text),) = read(data, "a.json")
@@ -45,6 +49,7 @@ def test_front_matter_describes_the_file() -> None:
     data = b"---\ntitle: Leave policy\ntags: [a, b]\n---\n\nThirty days.\n\n## Sick leave\n\nCall.\n"
     assert read(data, "a.md") == [("", "Thirty days."), ("Sick leave", "Sick leave\n\nCall.")]
     assert read(b"+++\ntitle = 'x'\n+++\ntext", "a.md") == [("", "text")]
+    assert read(b"---\nabstract: |\n  It costs\n  ninety.\n---\ntext", "a.md") == [("", "It costs ninety.\n\ntext")]
 
 
 @pytest.mark.parametrize("data", [b"---\nA rule above: and text.\nMore text\n---\nend", b"---\na: b\nnever closed"])

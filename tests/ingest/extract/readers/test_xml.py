@@ -61,3 +61,9 @@ def test_entities_that_expand_without_limit_are_refused() -> None:
 
 def test_the_declared_encoding_is_used() -> None:
     assert read('<?xml version="1.0" encoding="iso-8859-1"?><a>é</a>'.encode("latin-1")) == [("", "é")]
+
+
+def test_files_in_base64_are_left_out() -> None:
+    data = b"<?xml version='1.0'?><r><p>words</p><binary>" + (b"iVBORw0KGgo" * 7 + b"\n") * 9 + b"</binary></r>"
+    assert read(data) == [("", "words")]
+    assert warnings(data) == ["data in base64 was left out"]
