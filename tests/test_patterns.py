@@ -90,6 +90,11 @@ ATTACKS: dict[str, list[Attack]] = {
     "rag_pipeline.ingest.extract.unicode_forms:_KANA": _attacks("findall", "か"),
     "rag_pipeline.ingest.extract.charset:_BINARY_CONTROL": _attacks("findall", "\x01", "a"),
     "rag_pipeline.ingest.extract.charset:_HIGH": _attacks("search", "a"),
+    "rag_pipeline.ingest.extract.charset_guess:_DEBRIS": _attacks("findall", "a", "a░", "░", "\x90"),
+    "rag_pipeline.ingest.extract.charset_guess:_HAS_THORN": _attacks("search", "a", "b"),
+    "rag_pipeline.ingest.extract.charset_guess:_ICELANDIC": _attacks("search", "a", "b"),
+    "rag_pipeline.ingest.extract.charset_guess:_TURKISH": _attacks("search", "a", " ", "e"),
+    "rag_pipeline.ingest.extract.charset_guess:_UKRAINIAN": _attacks("search", "б", "а"),
     "rag_pipeline.ingest.extract.charset_guess:_SIGN_IN_WORD": _attacks("search", "a", "³", "a³", "¯"),
     "rag_pipeline.ingest.extract.charset_guess:_WORD": _attacks("findall", "a", "é", "1", "a "),
     "rag_pipeline.ingest.extract.data_uris:_DATA_URI": _attacks(

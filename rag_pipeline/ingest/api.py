@@ -32,13 +32,16 @@ def search(
     stay open for the next call. ``pipeline`` is the name of a pipeline's documents as ``rag-pipeline store list`` shows
     it. ``path`` is a pattern for a file's id or name with ``*`` and ``?``, ``file_type`` a MIME type or an extension.
 
-    Raises ValueError for an empty question or a limit that is not 1 to 100, StoreError if nothing is stored, and
-    EmbeddingError or ConfigurationError if the model or a library is missing.
+    Raises ValueError for an empty question or filter, or a limit that is not 1 to 100, StoreError if nothing is stored,
+    and EmbeddingError or ConfigurationError if the model or a library is missing.
     """
-    if not question.strip():
+    if not isinstance(question, str) or not question.strip():
         raise ValueError("question: expected what to look for, in words")
-    if not 1 <= limit <= MAX_RESULTS:
-        raise ValueError(f"limit={limit}: expected 1 to {MAX_RESULTS}")
+    if not isinstance(limit, int) or not 1 <= limit <= MAX_RESULTS:
+        raise ValueError(f"limit={limit!r}: expected a whole number, 1 to {MAX_RESULTS}")
+    for name, value in (("pipeline", pipeline), ("path", path), ("file_type", file_type)):
+        if value is not None and (not isinstance(value, str) or not value):
+            raise ValueError(f"{name}={value!r}: expected text, or None for any")
     pipelines = None if pipeline is None else frozenset({pipeline})
     return _documents(state_dir).hits(DocumentQuery(question, pipelines, path, file_type, limit))
 

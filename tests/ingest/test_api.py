@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,3 +53,9 @@ def test_the_store_stays_open_until_another_is_named(state_dir: Path, tmp_path_f
 def test_wrong_arguments_are_value_errors(question: str, limit: int) -> None:
     with pytest.raises(ValueError, match="expected"):
         rag_pipeline.search(question, limit=limit)
+
+
+@pytest.mark.parametrize("arguments", [{"path": 5}, {"limit": "x"}, {"file_type": ""}, {"pipeline": b"a"}])
+def test_arguments_of_other_types_are_value_errors_that_name_them(arguments: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=f"^{next(iter(arguments))}=.*: expected"):
+        rag_pipeline.search("heron", **arguments)

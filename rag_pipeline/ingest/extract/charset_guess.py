@@ -23,9 +23,18 @@ _SUPERSETS = {
 _WORD = re.compile(r"[^\W\d_]{1,50}")
 # Signs between letters in Windows-1252 are the letters of another charset.
 _SIGN_IN_WORD = re.compile(r"[^\W\d_][¢£¤¥¦¨©¬¯±²³´¶¸¹¼½¾×÷][^\W\d_]|[¯³¹][^\W\d_]")
+# Parts of frames between letters, other than the lines of tables, and control characters of ISO 8859.
+_DEBRIS = re.compile(r"[^\W\d_][\u2500\u2501\u2503-\u2550\u2552-\u259f][^\W\d_]|[\x80-\x84\x86-\x9f]")
+_ICELANDIC = re.compile("[áéíóúæÁÉÍÓÚÆ]")
+# What Turkish letters are in Windows-1252, where Icelandic has none: ş after a vowel, İ at the start of a word.
+_TURKISH = re.compile(r"[üÜçÇ]|[aeiouöý]þ|\bÝ")
+_HAS_THORN = re.compile("[þÞýÝðÐ]")
+# Belarusian has this letter after vowels only; the Ukrainian variant of the charset has і in its place.
+_UKRAINIAN = re.compile("[бвгджзклмнпрстфхцчшщ]ў")
 DEFAULT = "cp1252"
 _UNSURE = 0.08
 _NEAR = 0.6
+_MOST_DEBRIS = 30  # one in so many bytes above ASCII
 
 
 def guess_charset(sample: bytes) -> str:
@@ -40,9 +49,11 @@ def guess_charset(sample: bytes) -> str:
     plausible = (
         (name, guess["confidence"])
         for guess in guesses
-        if (name := guess["encoding"]) and not _mixes_scripts(sample, name)
+        if (name := guess["encoding"]) and _is_plausible(sample, _SUPERSETS.get(name, name))
     )
     best, confidence = next(plausible, (DEFAULT, 1.0))
+    if variant := _variant(sample, _SUPERSETS.get(best, best)):
+        return variant
     if confidence < _UNSURE and not _SIGN_IN_WORD.search(sample.decode(DEFAULT, "replace")):
         # A few accents: the most common charset, if it is near.
         near = (name for name, other in plausible if other >= _NEAR * confidence)
@@ -50,17 +61,31 @@ def guess_charset(sample: bytes) -> str:
     return _SUPERSETS.get(best, best)
 
 
+def _variant(sample: bytes, codec: str) -> str | None:
+    """Return the charset that differs from the guess in a few letters only, if the words need these."""
+    text = sample.decode(codec, "replace")
+    if codec == DEFAULT and not _ICELANDIC.search(text) and _HAS_THORN.search(text) and _TURKISH.search(text):
+        return "cp1254"
+    return "cp1125" if codec == "cp866" and _UKRAINIAN.search(text) else None
+
+
 def _is_symbols(sample: bytes) -> bool:
     """Return whether all bytes above ASCII are signs such as £ and – in Windows-1252, none of them in a word."""
     text = sample.decode(DEFAULT, "replace")
     high = {char for char in text if char > "\x7f"}
-    return not any(char.isalpha() or char == "\ufffd" for char in high)
+    return not any(char.isalpha() or char == "\ufffd" for char in high) and not _SIGN_IN_WORD.search(text)
 
 
-def _mixes_scripts(sample: bytes, codec: str) -> bool:
+def _is_plausible(sample: bytes, codec: str) -> bool:
+    text = sample.decode(codec, "replace")
+    above_ascii = sum(byte > 0x7F for byte in sample)
+    return len(_DEBRIS.findall(text)) * _MOST_DEBRIS <= above_ascii and not _mixes_scripts(text)
+
+
+def _mixes_scripts(text: str) -> bool:
     """Return whether words mix Latin letters with those of another alphabet, as accents read wrongly do."""
     mixed = foreign = 0
-    for word in _WORD.findall(sample.decode(codec, "replace")):
+    for word in _WORD.findall(text):
         if not word.isascii():
             scripts = {_script(char) for char in word}
             foreign += "" in scripts

@@ -102,6 +102,9 @@ def zip_label(names: Container[str], extension: str) -> str | None:
     return None
 
 
+_HEIF = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1", b"avif", b"avis"})
+
+
 def binary_label(head: bytes) -> str | None:
     """Return the name of a known binary format, such as ``a PNG image``; None for other content."""
     for signature, label in _AT_START:
@@ -113,8 +116,12 @@ def binary_label(head: bytes) -> str | None:
         return "an AutoCAD drawing"
     if head[60:68] in (b"BOOKMOBI", b"TEXtREAd"):
         return "a Kindle or Palm book (mobi)"
+    if head[2:4] == b"\r\n" and head[16:17] in (b"\xe3", b"c") and b"\x00" in head[:16]:
+        return "compiled Python code"
+    if head[4:8] == b"ftyp" and head[8:12] in _HEIF:
+        return "a HEIF image (HEIC or AVIF)"
     if head[4:8] == b"ftyp":
-        return "an MP4, HEIF or similar media file"
+        return "an MP4 or similar media file"
     if head[257:262] == b"ustar":
         return "a tar archive"
     if head.startswith(b"BM") and head[6:10] == b"\x00\x00\x00\x00":

@@ -14,6 +14,8 @@ from rag_pipeline.ingest.extract.signatures import binary_label
         (b"RIFF\x00\x00\x00\x00WAVE", "WAV"),
         (b"RIFF\x00\x00\x00\x00CDR9", "RIFF"),
         (b"\x00\x00\x00\x20ftypisom", "MP4"),
+        (b"\x00\x00\x00\x20ftypheic", "HEIF"),
+        (bytes.fromhex("a70d0d0a00000000c2c00d6b03000000e3000000"), "compiled Python"),
         (bytes(257) + b"ustar", "tar"),
         (b"MZ" + bytes(60), "Windows"),
         (b"\xff\xfb\x90\x64", "MP3"),

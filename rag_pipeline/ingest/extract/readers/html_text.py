@@ -81,8 +81,8 @@ class HtmlText:
             elif node.tag == "img" and id(node) not in self._skipped:
                 pieces.append(alternative_text(node))
             elif id(node) not in self._skipped and node.tag != "select":
-                is_block = node.tag in BLOCKS
-                stack.extend([" ", *reversed(node.children), " "] if is_block else reversed(node.children))
+                inner = _divided(node) if node.tag == "tr" else node.children
+                stack.extend([" ", *reversed(inner), " "] if node.tag in BLOCKS else reversed(inner))
         return " ".join("".join(pieces).split())
 
     def _start(self, element: Element) -> None:
@@ -156,6 +156,17 @@ def repeated_pictures(body: Element, skipped: Container[int]) -> set[int]:
 def _repeats(text: str, known: Container[str]) -> bool:
     words = _WORD.findall(text.casefold())
     return bool(words) and sum(word in known for word in words) >= _REPEATED * len(words)
+
+
+def _divided(row: Element) -> list[Node]:
+    """Return the parts of a row within a cell, with bars between its cells."""
+    parts: list[Node] = []
+    has_cell = False
+    for child in row.children:
+        is_cell = isinstance(child, Element) and child.tag in ("td", "th")
+        parts += [" | ", child] if is_cell and has_cell else [child]
+        has_cell = has_cell or is_cell
+    return parts
 
 
 def _is_one_line(row: Element, texts: Sequence[str]) -> bool:

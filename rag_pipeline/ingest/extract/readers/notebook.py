@@ -54,7 +54,8 @@ def _write_outputs(outputs: Any, writer: SectionWriter) -> None:
     for output in outputs if isinstance(outputs, list) else []:
         if not isinstance(output, dict):
             continue
-        data = output.get("data") if isinstance(output.get("data"), dict) else output
+        found = output.get("data")
+        data = found if isinstance(found, dict) else output
         plain = _joined(output.get("text") or data.get("text/plain"))
         if not plain and output.get("ename"):  # an error
             plain = f"{_joined(output.get('ename'))}: {_joined(output.get('evalue'))}"

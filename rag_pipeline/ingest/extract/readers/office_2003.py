@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import BinaryIO, cast
 
 from rag_pipeline.ingest.extract.input_file import InputFile
 from rag_pipeline.ingest.extract.readers.flow import FlowWriter
@@ -189,6 +188,4 @@ def read_excel_2003(file: InputFile, writer: SectionWriter) -> None:
 
 def _parse(file: InputFile, handler: XmlHandler, writer: SectionWriter) -> None:
     file.stream.seek(0)
-    parse_xml(
-        cast(BinaryIO, file.stream), handler, on_block=lambda done: writer.progress(min(1.0, done / max(1, file.size)))
-    )
+    parse_xml(file.stream, handler, on_block=lambda done: writer.progress(min(1.0, done / max(1, file.size))))

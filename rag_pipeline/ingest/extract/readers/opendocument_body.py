@@ -13,10 +13,11 @@ from rag_pipeline.ingest.extract.xml_parser import XmlHandler, attribute
 
 _SKIPPED = frozenset({"settings", "scripts", "forms", "note-citation", "ruby-text", "creator", "date", "date-string",
                       "title", "desc", "event-listeners", "number", "meta-creator-initials", "creator-initials",
-                      "index-title-template"})  # fmt: skip
+                      "index-title-template", "page-number"})  # fmt: skip
 SHAPES = frozenset({"custom-shape", "rect", "ellipse", "circle", "line", "polyline", "polygon", "path", "connector",
                     "caption", "regular-polygon", "measure"})  # fmt: skip
 ASIDES = frozenset({"note", "annotation", "text-box"}) | SHAPES
+_MAY_BE_HIDDEN = frozenset({"span", "section", "hidden-text", "hidden-paragraph"})
 _LENGTH = re.compile(r"(-?[0-9]{1,6}(?:\.[0-9]{1,9})?)(cm|mm|in|pt|pc|px)")
 _UNITS = {"cm": 360_000, "mm": 36_000, "in": 914_400, "pt": 12_700, "pc": 152_400, "px": 9525}
 
@@ -62,7 +63,7 @@ class OdfBody(XmlHandler):
             self._start_change(name, attributes)
         elif name in ("p", "h"):
             self._start_paragraph(name, attributes)
-        elif name in ("span", "section"):
+        elif name in _MAY_BE_HIDDEN:
             self._open_hidden(attributes)
         elif name == "s":
             self._text(" " * min(max(1, whole_number(attribute(attributes, "c"), 1)), 80))
@@ -87,6 +88,7 @@ class OdfBody(XmlHandler):
     def _open_hidden(self, attributes: Mapping[str, str]) -> None:
         style, display = attribute(attributes, "style-name"), attribute(attributes, "display")
         hidden = self._context.styles.is_hidden(style) or display == "none"
+        hidden = hidden or attribute(attributes, "is-hidden") == "true"
         self._hidden.append(hidden)
         self._hidden_depth += hidden
 
@@ -148,7 +150,7 @@ class OdfBody(XmlHandler):
             self._in_changes = name != "tracked-changes"
         elif name in ("p", "h") and self._paragraphs:
             self._end_paragraph()
-        elif name in ("span", "section") and self._hidden:
+        elif name in _MAY_BE_HIDDEN and self._hidden:
             self._close_hidden()
         elif name in ASIDES:
             self.flow.end_aside()

@@ -13,7 +13,7 @@ from tests.ingest.extract.makers import read
         ("<table><tr><th><p>Product</p><th><p>Price</p><tr><td><div>Pump</div><td><ul><li>99<li>from May</ul></table>",
          "Product | Price\nPump | 99 from May"),
         ("<table><tr><td>a<br>b<td><h4>c</h4></table>", "a b | c"),
-        ("<table><tr><td>Pump<td><table><tr><td>x<td>y</table></table>", "Pump | x y"),
+        ("<table><tr><td>Pump<td><table><tr><td>x<td>y</table></table>", "Pump | x | y"),
         ("<table><tr><td colspan=2>Title<tr><td>a<td>b</table>", "Title\na | b"),
         ("<table><caption>Fees</caption><tfoot><tr><td>f<td>g</tfoot><tr><td><td>z</table>", "Fees\nf | g\nz"),
         ("<p>Before.</p><select><option>One<p>After it.</p><h2>More</h2><p>Still more.</p>",
