@@ -76,13 +76,14 @@ class RowSpans:
 class SheetWriter:
     """Writes rows so that each is clear by itself: ``Region: North | Sales: 120``.
 
+    Rows are labelled by :class:`~rag_pipeline.ingest.extract.table_layout.TableLayout` where their header is sure.
     Sections have about 2,000 characters and locators such as ``sheet Budget, rows 2-40``.
     """
 
-    def __init__(self, writer: SectionWriter, locator: str) -> None:
+    def __init__(self, writer: SectionWriter, locator: str = "", *, of_records: bool = False) -> None:
         self._writer = writer
         self._prefix = f"{locator}, " if locator else ""
-        self._layout = TableLayout()
+        self._layout = TableLayout(of_records=of_records)
         # A hidden row is no blank row, so the layout counts only rows that are shown.
         self._skipped = 0
         self._numbers: dict[int, int] = {}
