@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from rag_pipeline.ingest.extract.alternate_content import AlternateContent
 from rag_pipeline.ingest.extract.readers.drawing import drawing_ids
 from rag_pipeline.ingest.extract.readers.flow import FlowWriter
 from rag_pipeline.ingest.extract.readers.list_numbers import write_number
@@ -37,7 +38,7 @@ class Slide(XmlHandler):
         self._inherited = placeholders or {}
         self._stack: list[Shape] = [self.root]
         self._flow = FlowWriter(None)
-        self._choices: list[bool] = []
+        self._alternates = AlternateContent()
         self._skipping = 0
         self._in_text = False
         self._is_ignored = False
@@ -52,7 +53,7 @@ class Slide(XmlHandler):
 
     def start(self, name: str, attributes: Mapping[str, str]) -> None:
         """Start an element."""
-        if self._skipping or self._is_second_choice(name):
+        if self._skipping or self._alternates.start(name):
             self._skipping += 1
         elif name in _SHAPES:
             self._start_shape()
@@ -108,16 +109,6 @@ class Slide(XmlHandler):
         elif relation := drawing_ids(name, attributes):
             self._flow.add_after(self._drawing(relation))
 
-    def _is_second_choice(self, name: str) -> bool:
-        if name == "AlternateContent":
-            self._choices.append(False)
-        elif name == "Choice" and self._choices:
-            chosen, self._choices[-1] = self._choices[-1], True
-            return chosen
-        elif name == "Fallback":
-            return bool(self._choices and self._choices[-1])
-        return False
-
     def end(self, name: str) -> None:
         """End an element."""
         if self._skipping:
@@ -134,8 +125,8 @@ class Slide(XmlHandler):
             self._flow.end_row()
         elif name == "tbl":
             self._flow.end_table()
-        elif name == "AlternateContent" and self._choices:
-            self._choices.pop()
+        else:
+            self._alternates.end(name)
 
     def text(self, text: str) -> None:
         """Take a piece of text."""

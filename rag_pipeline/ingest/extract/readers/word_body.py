@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from rag_pipeline.ingest.extract.alternate_content import AlternateContent
 from rag_pipeline.ingest.extract.readers.drawing import drawing_ids
 from rag_pipeline.ingest.extract.readers.flow import FlowWriter
 from rag_pipeline.ingest.extract.readers.word_styles import (
@@ -56,7 +57,7 @@ class Body(XmlHandler):
         self._deleted = 0
         self._properties = 0
         self._in_text = False
-        self._choices: list[bool] = []
+        self._alternates = AlternateContent()
         # Text boxes nest paragraphs inside paragraphs.
         self._paragraphs: list[_Paragraph] = []
         self._hides_run = False
@@ -67,7 +68,7 @@ class Body(XmlHandler):
 
     def start(self, name: str, attributes: Mapping[str, str]) -> None:
         """Start an element."""
-        if self._skipping or name in _SKIPPED or self._is_second_choice(name):
+        if self._skipping or name in _SKIPPED or self._alternates.start(name):
             self._skipping += 1
         elif name in _PROPERTIES:
             self._properties += 1
@@ -111,17 +112,6 @@ class Body(XmlHandler):
             case _:
                 if relation := drawing_ids(name, attributes):
                     self._flow.add_after(self._context.drawing(relation))
-
-    def _is_second_choice(self, name: str) -> bool:
-        """Return whether the element repeats content for older programs; without a newer version it is read."""
-        if name == "AlternateContent":
-            self._choices.append(False)
-        elif name == "Choice" and self._choices:
-            chosen, self._choices[-1] = self._choices[-1], True
-            return chosen
-        elif name == "Fallback":
-            return bool(self._choices and self._choices[-1])
-        return False
 
     def _start_property(self, name: str, attributes: Mapping[str, str]) -> None:
         value = attribute(attributes, "val") or ""
@@ -176,8 +166,8 @@ class Body(XmlHandler):
             self._flow.end_aside()
         elif name == "oMath":
             self._formulas -= 1
-        elif name == "AlternateContent" and self._choices:
-            self._choices.pop()
+        else:
+            self._alternates.end(name)
 
     def text(self, text: str) -> None:
         """Take a piece of text."""
