@@ -50,6 +50,7 @@ class SectionWriter:
         self._pages_without_text = 0
         self._in_page = False
         self._page_sections = 0
+        self._is_scan = False
         self._pieces: list[str] = []
         self._pending = 0
         self._locator = ""
@@ -88,12 +89,17 @@ class SectionWriter:
         self._pages = (self._pages or 0) + 1
         self._in_page = True
         self._page_sections = self._sections
+        self._is_scan = False
+
+    def has_no_text(self) -> None:
+        """Count the current page as one without text, whatever is written for it, such as the stamp on a scan."""
+        self._is_scan = True
 
     def _end_page(self) -> None:
         if self._in_page:
             self.flush()
             self._in_page = False
-            self._pages_without_text += self._sections == self._page_sections
+            self._pages_without_text += self._is_scan or self._sections == self._page_sections
             # The parent has them if a limit ends this process.
             self._send(PagesRead(self._pages or 0, self._all_pages, self._pages_without_text))
 

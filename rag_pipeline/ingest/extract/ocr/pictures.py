@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rag_pipeline.errors import CorruptFileError, EncryptedFileError, ExtractionLimitError
-from rag_pipeline.ingest.extract.clean_text import count_odd
 from rag_pipeline.ingest.extract.input_file import InputFile
 from rag_pipeline.ingest.extract.ocr.scan_type import PDF
-from rag_pipeline.ingest.extract.section_writer import MAX_ODD_SHARE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,6 +52,9 @@ class PdfPages:
     def __init__(self, file: InputFile) -> None:
         from pypdfium2 import PdfDocument, PdfiumError
 
+        from rag_pipeline.ingest.extract.readers.pdf.legibility import SecondOpinion
+
+        self._second = SecondOpinion(file.stream, file.size, file.limits.memory_bytes // 16)
         try:
             self._document = PdfDocument(file.stream)
             self.count = len(self._document)
@@ -63,31 +64,33 @@ class PdfPages:
             raise CorruptFileError("no PDF document was found in it") from error
 
     def picture(self, index: int) -> Pixels | None:
-        """Draw a page without text."""
+        """Draw a page unless it has text of its own."""
         from pypdfium2 import PdfiumError
 
         try:
-            page = self._document[index]
+            if self._has_text(index):
+                return None
+            page = self._document[index]  # loaded again, because the reading of text may take objects out of it
             try:
-                return None if _has_text(page) else _draw(page)
+                return _draw(page)
             finally:
                 page.close()
         except PdfiumError as error:
             raise CorruptFileError("its contents can't be read") from error
 
+    def _has_text(self, index: int) -> bool:
+        """Return whether the page has readable text, and not only a stamp on a scan."""
+        from rag_pipeline.ingest.extract.readers.pdf.page_text import read_page_text
+        from rag_pipeline.ingest.extract.readers.pdf.scans import needs_ocr
 
-def _has_text(page: Any) -> bool:
-    """Return whether the page has text of its own that is readable."""
-    text = _text_of(page)
-    return bool(text.strip()) and count_odd(text) <= MAX_ODD_SHARE * len(text)
-
-
-def _text_of(page: Any) -> str:
-    text_page = page.get_textpage()
-    try:
-        return str(text_page.get_text_range())
-    finally:
-        text_page.close()
+        page = self._document[index]
+        try:
+            text = read_page_text(page.raw)
+            if text.is_doubtful and self._second.page_text(index):
+                return True
+            return text.letters > 0 and not needs_ocr(page.raw, text)
+        finally:
+            page.close()
 
 
 def _draw(page: Any) -> Pixels:

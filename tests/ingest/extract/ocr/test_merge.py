@@ -26,8 +26,28 @@ def test_recognised_pages_go_to_their_places() -> None:
     assert merged.quality == TextQuality(len("oneleavethreentwofour"), 0.0, 4, 0)
 
 
-def test_pages_with_text_keep_theirs() -> None:
-    assert merge(_TYPED, document([("page 1", "0ne")], 0)) is _TYPED
+def test_a_stamp_stays_and_what_ocr_adds_comes_after_it() -> None:
+    stamped = document([("page 1", "Received on 6 May 2024\n1"), ("page 2", "two")], 1, _MISSING)
+    merged = merge(stamped, document([("page 1", "Received on 6 May 2O24\nDear Ms Example,\n1")], 0))
+    assert [section.text for section in merged.sections] == ["Received on 6 May 2024\n1", "Dear Ms Example,", "two"]
+    assert [warning.type for warning in merged.warnings] == ["ocr"]
+
+
+def test_a_page_of_which_ocr_reads_no_more_has_text() -> None:
+    merged = merge(document([("page 1", "Harbour plan")], 1, _MISSING), document([("page 1", "Harbour plan")], 0))
+    assert [section.text for section in merged.sections] == ["Harbour plan"]
+    assert (merged.warnings, merged.quality.pages_without_text) == ((), 0)
+
+
+def test_undecoded_letters_are_replaced() -> None:
+    undecoded = document([("page 1", "\ufffd\ufffd \ufffd mean\ufffd"), ("page 2", "two")], 1, _MISSING)
+    merged = merge(undecoded, document([("page 1", "What it means")], 0))
+    assert [section.text for section in merged.sections] == ["What it means", "two"]
+    assert merged.quality.odd_characters == 0
+
+
+def test_nothing_recognised_changes_nothing() -> None:
+    assert merge(_TYPED, document([], 2)) is _TYPED
 
 
 def test_pages_that_still_have_no_text_are_counted() -> None:

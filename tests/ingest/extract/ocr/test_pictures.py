@@ -11,8 +11,9 @@ from PIL import Image
 from rag_pipeline.errors import CorruptFileError, ExtractionLimitError
 from rag_pipeline.ingest.extract.input_file import InputFile
 from rag_pipeline.ingest.extract.limits import ExtractionLimits
-from rag_pipeline.ingest.extract.ocr import pictures
 from rag_pipeline.ingest.extract.ocr.pictures import MAX_PIXELS, Pages, open_pages
+from tests.ingest.extract.makers import make_pdf
+from tests.ingest.extract.readers.pdf.makers import unmapped
 
 
 def opened(content: bytes, mime_type: str = "image/png") -> Pages:
@@ -99,16 +100,23 @@ def test_a_page_is_drawn_within_the_limit() -> None:
     assert (pages.count, pages.are_numbered) == (1, True)
 
 
-def test_a_page_with_text_is_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("pypdfium2")
-    monkeypatch.setattr(pictures, "_text_of", lambda _: "typed")
-    assert opened(_pdf((200, 200)), "application/pdf").picture(0) is None
+_PICTURE = b"q 595 0 0 842 0 0 cm BI /W 1 /H 1 /CS /G /BPC 8 ID x EI Q "
+_STAMP = b"BT /F1 9 Tf 72 800 Td (Received 6 May 2024) Tj ET"
 
 
-def test_a_page_of_undecoded_letters_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("content", "is_drawn"), [(_STAMP, False), (_PICTURE, True), (_PICTURE + _STAMP, True), (b"0 0 m 9 9 l S", True)]
+)
+def test_a_page_with_text_of_its_own_is_not_drawn(content: bytes, is_drawn: bool) -> None:
     pytest.importorskip("pypdfium2")
-    monkeypatch.setattr(pictures, "_text_of", lambda _: "\ue001\ue002 \ue003")
-    assert opened(_pdf((200, 200)), "application/pdf").picture(0) is not None
+    pixels = opened(make_pdf(1, content=content), "application/pdf").picture(0)
+    assert (pixels is not None) == is_drawn
+
+
+def test_a_page_of_undecoded_letters_is_drawn() -> None:
+    pytest.importorskip("pypdfium2")
+    assert opened(unmapped(b"", bytes(range(1, 20)) * 6), "application/pdf").picture(0) is not None
+    assert opened(unmapped(b"", b"Checklist of services"), "application/pdf").picture(0) is None
 
 
 def test_what_is_no_pdf_is_named() -> None:

@@ -119,7 +119,7 @@ def test_scanned_pages_are_read_and_others_are_not(
     ]  # fmt: skip
     assert document.warnings[0].message == "text of 2 pages was recognised from pictures"
     document, events = read(scans, _Result(_HALF), path)
-    assert [section.text for section in document.sections] == ["typed", "Second page"]
+    assert [section.text for section in document.sections] == ["typed", "First page", "Second page"]
     assert (document.quality.pages_without_text, events[0]) == (0, "ocr")
 
 

@@ -40,7 +40,7 @@ def merge_clusters(page: Any) -> dict[tuple[float, float], float]:
         if not mark:
             cluster = 0
             continue
-        left, bottom, right, _ = _bounds(part)
+        left, bottom, right, _ = bounds(part)
         if mark == cluster:
             later_parts.append(part)
             ends[key] = max(ends[key], right)
@@ -78,7 +78,8 @@ def _actual_text(part: Any) -> int:
     return 0
 
 
-def _bounds(part: Any) -> Box:
+def bounds(part: Any) -> Box:
+    """Return the box of an object of a page."""
     left, bottom, right, top = (ctypes.c_float() for _ in range(4))
     pdfium.FPDFPageObj_GetBounds(part, left, bottom, right, top)
     return (left.value, bottom.value, right.value, top.value)

@@ -30,6 +30,7 @@ _LEFTWARDS = -1.0
 _SPACE = 0.15  # in units of the font's size
 _DOWNWARDS = 3
 _SHADOW, _NEAR_IN_ORDER = 0.35, 4
+_DOUBTFUL_SHARE = 0.03
 _MOSTLY, _FEW_LETTERS, _SAMPLE = 0.6, 4, 16
 _NOT_SIMPLE = re.compile(f"[\ud800-\udfff{NO_SPACE}{LINE_END_HYPHEN}{RIGHT_TO_LEFT}]")
 
@@ -72,6 +73,11 @@ class PageText:
     undecoded: int
     turns: int
     right_to_left: bool
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether so many letters are undecoded that another library should read the page."""
+        return self.undecoded > _DOUBTFUL_SHARE * self.letters
 
 
 @dataclass(slots=True)

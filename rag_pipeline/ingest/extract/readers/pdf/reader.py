@@ -14,12 +14,12 @@ from rag_pipeline.ingest.extract.readers.pdf.layout import reading_rows
 from rag_pipeline.ingest.extract.readers.pdf.legibility import SecondOpinion
 from rag_pipeline.ingest.extract.readers.pdf.page_text import PageText, read_page_text
 from rag_pipeline.ingest.extract.readers.pdf.pdfium import PdfDocument
+from rag_pipeline.ingest.extract.readers.pdf.scans import needs_ocr
 from rag_pipeline.ingest.extract.section_writer import SectionWriter
 
 # A page with a higher share of undecoded letters is left out: no word of it can be found.
 _MAX_UNDECODED_SHARE = 0.5
 _MAX_IN_A_ROW = 200
-_DOUBTFUL_SHARE = 0.03
 _MAX_PAGES_NAMED = 5
 _DESCRIPTIONS = ("Title", "Author", "Subject", "Keywords")
 
@@ -74,9 +74,11 @@ def _read_page(
     headings: Headings,
     writer: SectionWriter,
 ) -> None:
-    if text.undecoded > _DOUBTFUL_SHARE * text.letters and (other := second.page_text(index)):
+    if text.is_doubtful and (other := second.page_text(index)):
         writer.write(other)
         return
+    if needs_ocr(page, text):
+        writer.has_no_text()
     is_legible = text.undecoded <= _MAX_UNDECODED_SHARE * text.letters
     if text.undecoded:
         writer.undecoded(text.undecoded, unwritten=0 if is_legible else text.letters)
