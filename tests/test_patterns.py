@@ -162,6 +162,18 @@ ATTACKS: dict[str, list[Attack]] = {
     "rag_pipeline.ingest.extract.readers.pdf.legibility:_OT1_LIGATURE": _attacks(
         "search", "a", "\n", "\x10", "\x0a\x10"
     ),
+    "rag_pipeline.ingest.extract.readers.pdf.legibility:_IS_T1": _attacks("search", "a", "\x80", "a\x80", "\x80a"),
+    "rag_pipeline.ingest.extract.readers.pdf.accents:_ACCENT": _attacks("finditer", "a", "`", "´", " `", "`a"),
+    "rag_pipeline.ingest.extract.readers.pdf.letter_spacing:_SHORT_WORDS": _attacks(
+        "finditer", "a", "a ", "aaaa ", " "
+    ),
+    "rag_pipeline.ingest.extract.readers.pdf.letter_spacing:_TWO_LETTERS": _attacks("search", "a", " ", "a "),
+    "rag_pipeline.ingest.extract.readers.pdf.letter_spacing:_TWICE": _attacks("finditer", "a", " a", "aa "),
+    "rag_pipeline.ingest.extract.readers.pdf.footnote_marks:_NUMBER": _attacks("finditer", "a", "1", "a1", ".1", "111"),
+    "rag_pipeline.ingest.extract.readers.pdf.footnote_marks:_WORD_BEFORE": _attacks("search", "a", ".", "aaa.", "a."),
+    "rag_pipeline.ingest.extract.readers.pdf.annotations:_NO_CHOICE": _attacks("fullmatch", "on", "1", "_", "option"),
+    "rag_pipeline.ingest.extract.readers.pdf.accents:_CAPITAL": _attacks("finditer", "a", "A"),
+    "rag_pipeline.ingest.extract.ocr.merge:_NO_LETTER": _attacks("sub", "a", " ", "_", " a"),
     "rag_pipeline.ingest.extract.readers.pdf.clusters:_HAS_SIGNS": _attacks("search", "a", "é", "漢"),
     "rag_pipeline.ingest.extract.readers.pdf.characters:_SPACE_AMONG_SIGNS": _attacks(
         "finditer", "क", "क ", "कककक ", "ककककक", " ", "a ", end="a"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -27,6 +28,7 @@ _TEXT_FIELDS = frozenset({pdfium.FPDF_FORMFIELD_TEXTFIELD, pdfium.FPDF_FORMFIELD
 _CHOICES = frozenset({pdfium.FPDF_FORMFIELD_COMBOBOX, pdfium.FPDF_FORMFIELD_LISTBOX})
 _BOXES = frozenset({pdfium.FPDF_FORMFIELD_CHECKBOX, pdfium.FPDF_FORMFIELD_RADIOBUTTON})
 _MAX_OPTIONS = 5_000
+_NO_CHOICE = re.compile(r"(?i:on|yes|true|off|selected|checked|choice|option|button|radio)?[\s_-]?\d*")
 
 
 class Form:
@@ -53,6 +55,8 @@ class Form:
         text = _own_value(annotation, _entry(annotation, b"FT")) if kind <= pdfium.FPDF_FORMFIELD_UNKNOWN else ""
         if kind in _BOXES:
             text = _own_value(annotation, "Btn")
+            if text == "[x]" and kind == pdfium.FPDF_FORMFIELD_RADIOBUTTON:
+                text = " ".join(filter(None, [text, _choice(_entry(annotation, b"AS"))]))
         elif kind in _CHOICES:
             text = ", ".join(self._selected(annotation))
         if not text and kind in _TEXT_FIELDS:
@@ -119,6 +123,11 @@ def _own_value(annotation: Any, kind: str) -> str:
         case "Btn":
             return {"": "", "Off": "[ ]"}.get(_entry(annotation, b"AS"), "[x]")  # the appearance that is shown
     return ""
+
+
+def _choice(name: str) -> str:
+    """Return the name of a chosen radio button, unless it only says that it is on or which one it is."""
+    return "" if _NO_CHOICE.fullmatch(name) else name
 
 
 def _place(text: str, annotation: Any, turns: int) -> Fragment:

@@ -84,7 +84,7 @@ class Characters:
         Text that OCR laid over a scan has its own spaces, and letters that are not as wide as the font says.
         """
         spaces = [index for index, character in enumerate(self.text) if character == " "]
-        guessed = [index for index in spaces if pdfium.FPDFText_IsGenerated(self._page, index) == 1]
+        guessed = [index for index in spaces if self.is_generated(index)]
         if 2 * len(guessed) > len(spaces) or len(spaces) < _FEW_SPACES:
             return
         marked = list(self.text)
@@ -97,7 +97,7 @@ class Characters:
         marked = list(self.text)
         for match in _SPACE_AMONG_SIGNS.finditer(self.text):
             index = match.end() - 1
-            if pdfium.FPDFText_IsGenerated(self._page, index) != 1:
+            if not self.is_generated(index):
                 continue
             boxes = [self.box(before) for before in range(match.start(), index)]
             end = max(ends.get(place(right, bottom), right) for _, bottom, right, _ in boxes)
@@ -111,6 +111,23 @@ class Characters:
             return (0.0, 0.0, 0.0, 0.0)
         left, top, right, bottom = self._rectangle.tolist()
         return (left, bottom, right, top)
+
+    def is_generated(self, index: int) -> bool:
+        """Return whether PDFium guessed the character, such as a space in a gap."""
+        return bool(pdfium.FPDFText_IsGenerated(self._page, index) == 1)
+
+    def tight_box(self, index: int) -> Box:
+        """Return the box around what is drawn of a character."""
+        left, right, bottom, top = (ctypes.c_double() for _ in range(4))
+        if not pdfium.FPDFText_GetCharBox(self._page, index, left, right, bottom, top):
+            return (0.0, 0.0, 0.0, 0.0)
+        return (left.value, bottom.value, right.value, top.value)
+
+    def origin(self, index: int) -> float:
+        """Return the height of the base line at a character."""
+        x, y = ctypes.c_double(), ctypes.c_double()
+        pdfium.FPDFText_GetCharOrigin(self._page, index, x, y)
+        return y.value
 
     def size(self, index: int) -> float:
         """Return the size of the character's font in points, 0 if unknown."""

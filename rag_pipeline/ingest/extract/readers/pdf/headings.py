@@ -6,7 +6,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
-from rag_pipeline.ingest.extract.readers.pdf.layout import Row
+from rag_pipeline.ingest.extract.readers.pdf.layout import Row, row_text
 
 _LARGER = 1.2
 _LEVEL_1, _LEVEL_2 = 1.8, 1.4
@@ -41,7 +41,7 @@ class Headings:
         body = max(self._sizes, key=self._sizes.__getitem__, default=0.0)
         if not body:
             return {}
-        large = [size >= _LARGER * body for size in sizes]
+        large = [size >= _LARGER * body and row[0].upright for size, row in zip(sizes, rows, strict=True)]
         for number in (number for number, is_large in enumerate(large) if is_large):
             large[number] = not self._is_running(rows[number])
         if sum(length for length, is_large in zip(lengths, large, strict=True) if is_large) > _MAX_SHARE * sum(lengths):
@@ -53,7 +53,7 @@ class Headings:
             if large[start]:
                 while end < len(rows) and sizes[end] == sizes[start] and _is_next_line(rows[end - 1], rows[end]):
                     end += 1
-                title = " ".join(fragment.text for row in rows[start:end] for fragment in row)
+                title = " ".join(map(row_text, rows[start:end]))
                 if end - start <= _MAX_LINES and len(title) <= _MAX_CHARACTERS and _has_word(title):
                     found[start] = (_level(sizes[start] / body), end - start, title)
             start = end
@@ -90,13 +90,13 @@ def _has_word(text: str) -> bool:
 
 def _by_outline(entries: Iterable[tuple[int, str]], rows: Sequence[Row]) -> dict[int, tuple[int, int, str]]:
     found: dict[int, tuple[int, int, str]] = {}
-    folded = [_fold(" ".join(fragment.text for fragment in row)) for row in rows]
+    folded = [_fold(row_text(row)) for row in rows]
     start = 0
     for level, title in entries:
         place = _find(_fold(title), folded, start)
         if place:
             first, count = place
-            found[first] = (level, count, " ".join(f.text for row in rows[first : first + count] for f in row))
+            found[first] = (level, count, " ".join(map(row_text, rows[first : first + count])))
             start = first + count
     return found
 
@@ -112,6 +112,9 @@ def _find(title: str, rows: Sequence[str], start: int) -> tuple[int, int] | None
                 break
             text += rows[first + count - 1]
             if text == title or (text.endswith(title) and len(text) <= len(title) + 8):
+                while count > 1 and text[len(rows[first]) :].endswith(title):  # a row before it, such as a page number
+                    text = text[len(rows[first]) :]
+                    first, count = first + 1, count - 1
                 return first, count
     return None
 

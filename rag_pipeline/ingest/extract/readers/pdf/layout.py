@@ -23,6 +23,7 @@ from rag_pipeline.ingest.extract.readers.pdf.blocks import (
     is_table_by_columns,
     middle,
 )
+from rag_pipeline.ingest.extract.readers.pdf.drawing_order import downwards
 from rag_pipeline.ingest.extract.readers.pdf.page_text import Fragment
 
 Row = list[Fragment]
@@ -34,11 +35,28 @@ _FEW, _MOSTLY = 3, 0.8
 _CELLS = 6
 _INTERLEAVED_ROWS = 6
 _MAX_FRAGMENTS = 6_000  # pages of people have fewer, and the layout takes quadratic time
+_TOUCHING, _CLOSING = 0.1, frozenset(".,;:!?)]}”»%")
 _LARGER = 1.2  # the size of a title, in units of the size of the text below it
 
 
 def reading_rows(fragments: Sequence[Fragment], *, right_to_left: bool = False) -> list[Row]:
-    """Return the rows of a page in reading order."""
+    """Return the rows of a page in reading order; text along a margin comes last."""
+    fragments, marginal = _without_margins(fragments)
+    return _body_rows(fragments, right_to_left) + [[fragment] for fragment in marginal]
+
+
+def _without_margins(fragments: Sequence[Fragment]) -> tuple[Sequence[Fragment], Sequence[Fragment]]:
+    """Return the fragments of the body, and those that run upwards or downwards beside it."""
+    if all(fragment.upright for fragment in fragments):
+        return fragments, ()
+    left = min((fragment.left for fragment in fragments if fragment.upright), default=float("-inf"))
+    right = max((fragment.right for fragment in fragments if fragment.upright), default=float("inf"))
+    is_marginal = [not one.upright and (one.right <= left or one.left >= right) for one in fragments]
+    pairs = list(zip(fragments, is_marginal, strict=True))
+    return [one for one, is_out in pairs if not is_out], [one for one, is_out in pairs if is_out]
+
+
+def _body_rows(fragments: Sequence[Fragment], right_to_left: bool) -> list[Row]:
     if len(fragments) > _MAX_FRAGMENTS or _is_plain(fragments):
         return [[fragment] for fragment in fragments]
     if _is_reversed(fragments):  # some programs draw from the bottom of the page
@@ -47,9 +65,18 @@ def reading_rows(fragments: Sequence[Fragment], *, right_to_left: bool = False) 
     if _are_scattered(bands, right_to_left):
         return _merged_rows([list(fragments)], right_to_left)
     rows: list[Row] = []
-    for band in _separated(bands):
+    for band in _separated(downwards(bands)):
         rows += _rows(band, right_to_left)
     return rows
+
+
+def row_text(row: Row) -> str:
+    """Return the text of a row. A sign that touches the word before it, such as a comma after a raised 2, joins it."""
+    text = row[0].text
+    for before, fragment in _pairs(row):
+        touches = -_MAX_OVERLAP < (fragment.left - before.right) / (fragment.height or 1.0) < _TOUCHING
+        text += fragment.text if touches and fragment.text[:1] in _CLOSING else " " + fragment.text
+    return text
 
 
 def _is_plain(fragments: Sequence[Fragment]) -> bool:

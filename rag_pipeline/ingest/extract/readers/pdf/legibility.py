@@ -17,7 +17,7 @@ _GLYPH_NAME = re.compile(r"/[A-Za-z]{1,6}\d[\da-f]{0,5}")
 _WORD = re.compile(r"\w+")
 _LATIN = re.compile("[A-Za-z\u00c0-\u024f\u1e00-\u1eff\ufb00-\ufb06]")
 _CJK = re.compile("[\u3000-\u30ff\u3400-\u9fff\uac00-\ud7af\uff00-\uffef]")
-_COMMON = re.compile("[\\d.,:;!?'\"()/%€$£+*=#&@§–—“”„«»’•-]")
+_COMMON = re.compile("[\\d.,:;!?'\"()/%€$£+*=#&@§–—“”„«»’•`´^~¨ˆ˜¯ˇ˘˙˚˝¸-]")
 # 9ROXPHV, 2Q and dEF are glyph numbers; 3rd, 12kg and GmbH are words.
 _MIXED_WORD = re.compile(r"\d[A-Z]|[^\W\d_]\d+[^\W\d_]|[a-z][A-Z]{2}")
 _FAULT_SHARE, _COMMON_SHARE, _LETTER_SHARE, _MIXED_SHARE = 0.03, 0.9, 0.2, 0.15
@@ -25,13 +25,25 @@ _VOWELS, _FEW_LETTERS = (0.15, 0.7), 6
 _MANY_LETTERS = 12
 # The codes of TeX's text encodings that are not those of ASCII. The ligatures become letters in ``clean``.
 _OT1 = {
-    0x0B: "\ufb00", 0x0C: "\ufb01", 0x0D: "\ufb02", 0x0E: "\ufb03", 0x0F: "\ufb04", 0x10: "ı", 0x19: "ß", 0x1A: "æ",
-    0x1B: "œ", 0x1C: "ø", 0x1D: "Æ", 0x1E: "Œ", 0x1F: "Ø", 0x22: "”", 0x5C: "“", 0x7B: "–", 0x7C: "—",
+    0x0B: "\ufb00", 0x0C: "\ufb01", 0x0D: "\ufb02", 0x0E: "\ufb03", 0x0F: "\ufb04", 0x10: "ı", 0x11: "ȷ", 0x12: "`",
+    0x13: "´", 0x14: "ˇ", 0x15: "˘", 0x16: "¯", 0x17: "˚", 0x18: "¸", 0x19: "ß", 0x1A: "æ", 0x1B: "œ", 0x1C: "ø",
+    0x1D: "Æ", 0x1E: "Œ", 0x1F: "Ø", 0x22: "”", 0x5C: "“", 0x5E: "ˆ", 0x5F: "˙", 0x7B: "–", 0x7C: "—", 0x7D: "˝",
+    0x7E: "˜", 0x7F: "¨",
 }  # fmt: skip
 _T1 = {
-    0x10: "“", 0x11: "”", 0x12: "„", 0x13: "«", 0x14: "»", 0x15: "–", 0x16: "—", 0x19: "ı", 0x1B: "\ufb00",
-    0x1C: "\ufb01", 0x1D: "\ufb02", 0x1E: "\ufb03", 0x1F: "\ufb04",
+    0x10: "“", 0x11: "”", 0x12: "„", 0x13: "«", 0x14: "»", 0x15: "–", 0x16: "—", 0x19: "ı", 0x1A: "ȷ", 0x1B: "\ufb00",
+    0x1C: "\ufb01", 0x1D: "\ufb02", 0x1E: "\ufb03", 0x1F: "\ufb04", 0x7F: "-",
 }  # fmt: skip
+# The other codes of T1 are those of Latin-1, or these.
+_T1_LETTERS = _T1 | dict(
+    zip(
+        [*range(0x80, 0xC0), 0xD7, 0xDF, 0xF7, 0xFF],
+        "ĂĄĆČĎĚĘĞĹĽŁŃŇŊŐŔŘŚŠŞŤŢŰŮŸŹŽŻĲİđ§ăąćčďěęğĺľłńňŋőŕřśšşťţűůÿźžżĳ¡¿£Œẞœß",
+        strict=True,
+    )
+)
+_IS_T1 = re.compile("[\x10-\x1f\xff]|[A-Za-z][\x80-\xbc][a-z]")
+_SHARP_S_OF_LATIN_1 = "\xdf"
 _OT1_LIGATURE = re.compile("[\x0b-\x0f]")
 _MAX_USELESS_ANSWERS = 3
 
@@ -60,7 +72,10 @@ def tex_letters(codes: str) -> str:
 
     OT1 is known by its ligatures, which few pages lack, because T1 has accents in their places.
     """
-    return codes.translate(_OT1 if _OT1_LIGATURE.search(codes) else _T1)
+    if _OT1_LIGATURE.search(codes):
+        return codes.translate(_OT1)
+    is_t1 = _IS_T1.search(codes) and _SHARP_S_OF_LATIN_1 not in codes
+    return codes.translate(_T1_LETTERS if is_t1 else _T1)
 
 
 class SecondOpinion:

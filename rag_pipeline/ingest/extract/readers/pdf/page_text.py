@@ -8,12 +8,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import pypdfium2.raw as pdfium
 
+from rag_pipeline.ingest.extract.readers.pdf.accents import compose_accents
 from rag_pipeline.ingest.extract.readers.pdf.characters import LINE_END_HYPHEN, NO_SPACE, Characters, readable
 from rag_pipeline.ingest.extract.readers.pdf.clusters import has_signs, merge_clusters
+from rag_pipeline.ingest.extract.readers.pdf.footnote_marks import find_marks
+from rag_pipeline.ingest.extract.readers.pdf.letter_spacing import join_spaced_letters, remove_doubled_letters
 from rag_pipeline.ingest.extract.readers.pdf.pdfium import Box
 from rag_pipeline.ingest.extract.readers.pdf.right_to_left import (
     RIGHT_TO_LEFT,
@@ -87,6 +90,17 @@ class _Word:
     last: int
     box: Box
     starts_line: bool
+    quarter: int | None = None
+    """The direction, if it may be another one than that of the page."""
+
+
+class _Page(NamedTuple):
+    """What all lines of a page have in common; ``is_flat`` tells that no word runs upwards or downwards."""
+
+    characters: Characters
+    turns: int
+    is_rtl: bool
+    is_flat: bool
 
 
 def read_page_text(page: Any, *, wide_gaps_are_spaces: bool = False) -> PageText:
@@ -105,12 +119,20 @@ def read_page_text(page: Any, *, wide_gaps_are_spaces: bool = False) -> PageText
                 text_page = pdfium.FPDFText_LoadPage(page)
                 characters = Characters(text_page)
             characters.join_clusters(ends)
+        compose_accents(characters)
+        join_spaced_letters(characters)
+        remove_doubled_letters(characters)
         words = list(_words(characters, wide_gaps_are_spaces=wide_gaps_are_spaces))
         turns = _turns(words, characters)
+        is_flat = turns == 0 and all(map(_is_flat, words))
+        if not is_flat:
+            _find_sideways(words, characters, turns)
         is_rtl = has_right_to_left(characters.text) and is_mostly_right_to_left(characters.text)
-        fragments = _without_shadows(_fragments(words, characters, turns, is_rtl))
-        # PDFium takes lines that are displayed downwards from the left.
-        if (turns - pdfium.FPDFPage_GetRotation(page)) % 4 == _DOWNWARDS:
+        fragments = _without_shadows(_fragments(words, _Page(characters, turns, is_rtl, is_flat)))
+        displayed = (turns - pdfium.FPDFPage_GetRotation(page)) % 4
+        if displayed and characters.quarter(words[0].first) == turns:
+            fragments = _by_place(fragments, is_rtl)  # PDFium sorts what is displayed from left to right
+        elif displayed == _DOWNWARDS:  # it takes lines that are displayed downwards from the left
             fragments.reverse()
     finally:
         pdfium.FPDFText_ClosePage(text_page)
@@ -125,6 +147,8 @@ def _words(characters: Characters, *, wide_gaps_are_spaces: bool) -> Iterator[_W
     tokens: Iterable[tuple[int, int]] = (match.span() for match in _TOKEN.finditer(characters.text))
     if wide_gaps_are_spaces:
         tokens = _split_at_gaps(tokens, characters)
+    if marks := find_marks(characters):
+        tokens = _split_at(marks, tokens)
     for first, end in tokens:
         text = characters.text[first:end]
         if text[0] in "\r\n":
@@ -141,6 +165,14 @@ def _words(characters: Characters, *, wide_gaps_are_spaces: bool) -> Iterator[_W
             text = readable(text)
         yield _Word(text, first, end - 1, box, starts_line)
         starts_line = has_hyphen
+
+
+def _split_at(places: set[int], tokens: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    for first, end in tokens:
+        place = next((index for index in range(first + 1, end) if index in places), end)
+        yield first, place
+        if place < end:
+            yield place, end
 
 
 def _split_at_gaps(tokens: Iterable[tuple[int, int]], characters: Characters) -> Iterator[tuple[int, int]]:
@@ -173,6 +205,14 @@ def _turns(words: Sequence[_Word], characters: Characters) -> int:
     return letters.index(max(letters))
 
 
+def _find_sideways(words: Sequence[_Word], characters: Characters, turns: int) -> None:
+    """Set the direction of words that run in another one than the page, such as a stamp in the margin."""
+    quarters = [characters.quarter(word.first) for word in words]
+    if turns in quarters:  # else the letters stand upright, and their lines run downwards
+        for word, quarter in zip(words, quarters, strict=True):
+            word.quarter = None if quarter == turns else quarter
+
+
 def _is_flat(word: _Word) -> bool:
     left, bottom, right, top = word.box
     return len(word.text) < _FEW_LETTERS or right - left >= 0.6 * (top - bottom)
@@ -199,30 +239,53 @@ def turn(box: Box, turns: int) -> Box:
     return box
 
 
-def _fragments(words: Sequence[_Word], characters: Characters, turns: int, is_rtl: bool) -> Iterator[Fragment]:
+def _fragments(words: Sequence[_Word], page: _Page) -> Iterator[Fragment]:
     for drawn in _drawn_lines(words):
         # A page in English may quote a paragraph in Hebrew.
-        runs_leftwards = is_rtl or _is_right_to_left(drawn)
+        runs_leftwards = page.is_rtl or _is_right_to_left(drawn)
+        quarter = page.turns if drawn[0].quarter is None else drawn[0].quarter
         line: list[_Word] = []
         for word in drawn:
-            if turns:
-                word.box = turn(word.box, turns)
+            if quarter:
+                word.box = turn(word.box, quarter)
             if line and not _continues(line[-1].box, word.box, runs_leftwards):
-                yield from _line_fragments(line, characters, turns, is_rtl)
+                yield from _turned(_line_fragments(line, page, quarter), page.turns - quarter)
                 line = []
             line.append(word)
-        yield from _line_fragments(line, characters, turns, is_rtl)
+        yield from _turned(_line_fragments(line, page, quarter), page.turns - quarter)
+
+
+def _turned(fragments: Iterable[Fragment], turns: int) -> Iterator[Fragment]:
+    """Yield the fragments, turned to the page's direction if theirs is another one."""
+    for fragment in fragments:
+        if turns:
+            box = turn((fragment.left, fragment.bottom, fragment.right, fragment.top), turns % 4)
+            yield Fragment(fragment.text, *box, fragment.size, upright=False)
+        else:
+            yield fragment
 
 
 def _drawn_lines(words: Iterable[_Word]) -> Iterator[list[_Word]]:
+    """Yield the words that PDFium has in one line, and that run in one direction."""
     line: list[_Word] = []
     for word in words:
-        if word.starts_line and line:
+        if line and (word.starts_line or word.quarter != line[-1].quarter):
             yield line
             line = []
         line.append(word)
     if line:
         yield line
+
+
+def _by_place(fragments: Iterable[Fragment], is_rtl: bool) -> list[Fragment]:
+    """Return the fragments line by line."""
+    rows: list[list[Fragment]] = []
+    for fragment in sorted(fragments, key=lambda fragment: -fragment.middle):
+        if rows and abs(rows[-1][0].middle - fragment.middle) < _SAME_LINE * fragment.height:
+            rows[-1].append(fragment)
+        else:
+            rows.append([fragment])
+    return [one for row in rows for one in sorted(row, key=lambda fragment: fragment.left, reverse=is_rtl)]
 
 
 def _is_right_to_left(words: Iterable[_Word]) -> bool:
@@ -260,19 +323,20 @@ def _continues(last: Box, following: Box, is_rtl: bool) -> bool:
     return _LEFTWARDS * height < gap < _CELL_GAP * height
 
 
-def _line_fragments(line: Sequence[_Word], characters: Characters, turns: int, is_rtl: bool) -> Iterator[Fragment]:
+def _line_fragments(line: Sequence[_Word], page: _Page, turns: int) -> Iterator[Fragment]:
+    characters = page.characters
     size = characters.size(line[0].first)
     text = " ".join(word.text for word in line)
     if not has_right_to_left(text):
         boxes = [word.box for word in line]
-        yield _fragment(text, boxes, size, any(not _is_flat(word) for word in line))
+        yield _fragment(text, boxes, size, not page.is_flat and not all(map(_is_flat, line)))
         return
     letters = [
         Letter(characters.text[index], *turn(characters.box(index), turns), number)
         for number, word in enumerate(line)
         for index in range(word.first, word.last + 1)
     ]
-    for piece, pieces in reading_order(letters, _CELL_GAP, in_rtl_page=is_rtl):
+    for piece, pieces in reading_order(letters, _CELL_GAP, in_rtl_page=page.is_rtl):
         yield _fragment(
             piece, [(letter.left, letter.bottom, letter.right, letter.top) for letter in pieces], size, False
         )

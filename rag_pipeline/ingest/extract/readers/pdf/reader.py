@@ -10,7 +10,7 @@ from rag_pipeline.ingest.extract.input_file import InputFile
 from rag_pipeline.ingest.extract.readers.pdf.annotations import Form, insert_fragments, read_annotations
 from rag_pipeline.ingest.extract.readers.pdf.headings import Headings
 from rag_pipeline.ingest.extract.readers.pdf.hyphens import join_broken_words
-from rag_pipeline.ingest.extract.readers.pdf.layout import reading_rows
+from rag_pipeline.ingest.extract.readers.pdf.layout import reading_rows, row_text
 from rag_pipeline.ingest.extract.readers.pdf.legibility import SecondOpinion
 from rag_pipeline.ingest.extract.readers.pdf.page_text import PageText, read_page_text
 from rag_pipeline.ingest.extract.readers.pdf.pdfium import PdfDocument
@@ -97,7 +97,7 @@ def _read_page(
             writer.heading(level, title)
             row += count
         else:
-            lines.append(" ".join(fragment.text for fragment in rows[row]))
+            lines.append(row_text(rows[row]))
             row += 1
     _write_lines([*lines, *(f"Note: {note}" for note in notes)], writer)
 

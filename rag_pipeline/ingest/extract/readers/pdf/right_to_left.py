@@ -10,9 +10,10 @@ from typing import NamedTuple
 from rag_pipeline.common.normal_forms import nfkc
 
 RIGHT_TO_LEFT = (
-    "\u0590-\u05ff\u0600-\u0603\u0608\u060b\u060d-\u064a\u066d-\u06ef\u06fa-\u08ff\ufb1d-\ufdff\ufe70-\ufeff"
+    "\u0590-\u05ff\u0600-\u0603\u0608\u060b\u060d-\u064a\u066d-\u06ef\u06fa-\u08ff"
+    "\ufb1d-\ufdcf\ufdf0-\ufdff\ufe70-\ufeff"
 )
-"""The ranges of right-to-left letters, for a character class."""
+"""The ranges of right-to-left letters, for a character class; without the noncharacters among them."""
 _HAS_RTL = re.compile(f"[{RIGHT_TO_LEFT}]")
 _LTR_LETTER = r"[^\W\d_" + RIGHT_TO_LEFT + "]"
 _NUMBER = r"[0-9\u0660-\u0669\u06f0-\u06f9]"

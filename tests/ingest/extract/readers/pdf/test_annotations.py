@@ -48,6 +48,12 @@ def test_kinds_of_fields(field: bytes, value: str) -> None:
     assert text_of(b"<<%s%s>>" % (WIDGET, field)) == value
 
 
+@pytest.mark.parametrize(("name", "value"), [(b"express", " express"), (b"On", ""), (b"2", ""), (b"Choice_1", "")])
+def test_a_chosen_radio_button_has_its_name(name: bytes, value: str) -> None:
+    button = b"/FT/Btn/Ff 32768/T(kind)/V/%s/AS/%s/AP<</N<</%s 5 0 R/Off 5 0 R>>>>" % (name, name, name)
+    assert text_of(b"<<%s%s>>" % (WIDGET, button)) == "Name: [x]" + value
+
+
 def test_a_value_of_a_parent_field_is_read() -> None:
     parent = b"<</FT/Tx/T(name)/V(Ann Example)/Kids[6 0 R]>>"
     assert text_of(b"<<%s/Parent 7 0 R>>" % WIDGET, parent) == "Name: Ann Example"

@@ -9,8 +9,8 @@ import pytest
 
 from rag_pipeline.ingest.extract.readers.pdf.page_text import PageText, read_page_text, turn
 from rag_pipeline.ingest.extract.readers.pdf.pdfium import PdfDocument
-from tests.ingest.extract.makers import make_pdf
-from tests.ingest.extract.readers.pdf.makers import placed, unmapped
+from tests.ingest.extract.makers import make_pdf, read
+from tests.ingest.extract.readers.pdf.makers import Placed, placed, unmapped
 
 
 def page_text(data: bytes, *, wide_gaps_are_spaces: bool = False) -> PageText:
@@ -44,6 +44,38 @@ def test_turned_text_is_read_as_if_the_page_were_turned(matrix: str, turns: int,
     assert [fragment.text for fragment in text.fragments] == [line for _, _, line in lines]
     tops = [fragment.top for fragment in text.fragments]
     assert tops == sorted(tops, reverse=True)
+
+
+def test_a_stamp_along_the_margin_is_one_line_and_no_heading() -> None:
+    body = "".join(f"1 0 0 1 90 {700 - 14 * n} Tm (Line {n} of the text has some words) Tj " for n in range(9))
+    stamp = "BT /F1 20 Tf 0 1 -1 0 30 200 Tm (arXiv:2401.01234v2 [cs.CL] 5 May 2024) Tj ET "
+    data = make_pdf(1, content=f"{stamp}BT /F1 11 Tf {body}ET".encode())
+    ((locator, text),) = read(data)
+    assert locator == "page 1"
+    assert text.splitlines()[0].startswith("Line 0")
+    assert text.splitlines()[-1] == "arXiv:2401.01234v2 [cs.CL] 5 May 2024"
+
+
+def test_texts_in_three_directions_are_lines() -> None:
+    shown = (
+        "1 0 0 1 72 700 Tm (Normal words here and there) Tj 0 1 -1 0 300 300 Tm (Rotated heading words) Tj "
+        "0 -1 1 0 400 500 Tm (Words that run downwards) Tj"
+    )
+    texts = [
+        fragment.text for fragment in page_text(make_pdf(1, content=f"BT /F1 12 Tf {shown} ET".encode())).fragments
+    ]
+    assert sorted(texts) == ["Normal words here and there", "Rotated heading words", "Words that run downwards"]
+
+
+@pytest.mark.parametrize("rotation", [90, 180, 270])
+def test_a_page_that_is_displayed_turned_is_read_line_by_line(rotation: int) -> None:
+    rows = [("Item", "Qty", "Price"), ("Valve", "3", "12.50"), ("Pump", "4", "99.00")]
+    texts: list[Placed] = [(72, 760, "First paragraph line one of the text,"), (72, 744, "and its second line.")]
+    texts += [(72 + 100 * n, 700 - 16 * row, cell) for row, cells in enumerate(rows) for n, cell in enumerate(cells)]
+    texts += [(72, 640, "Final line.")]
+    data = placed(texts).replace(b"/Type/Page/Parent", b"/Type/Page/Rotate %d/Parent" % rotation)
+    ((_, text),) = read(data)
+    assert text.split("\n") == [texts[0][2], texts[1][2], *map(" ".join, rows), "Final line."]
 
 
 def test_a_right_to_left_line_on_a_page_of_another_language_is_read_as_it_is_spoken() -> None:
@@ -97,6 +129,21 @@ def test_ligatures_of_tex_are_letters(codes: bytes) -> None:
     text = page_text(unmapped(b"", codes))
     words = [fragment.text for fragment in text.fragments]
     assert (text.undecoded, " ".join(words)) == (0, "five o\ufb03ces were\ufb04 miscon\ufb01gured")
+
+
+@pytest.mark.parametrize(
+    ("codes", "text"),
+    [
+        (
+            b"Gr\xf6\xffe, \xc9tat, na\xefve, \x83esk\xfd, \x8a\xf3d\xb9 and Stra\xffe, o\x1ece",
+            "Größe, État, naïve, Český, Łódź and Straße, o\ufb03ce",
+        ),
+        (b"Stra\xdfe and Gr\xf6\xdfe, na\xefve \xc9tat", "Straße and Größe, naïve État"),
+    ],
+)
+def test_accented_letters_of_tex_are_those_of_its_encoding(codes: bytes, text: str) -> None:
+    words = [fragment.text for fragment in page_text(unmapped(b"", codes)).fragments]
+    assert " ".join(words) == text
 
 
 def test_a_page_without_text_has_no_fragments() -> None:

@@ -15,6 +15,11 @@ HEBREW = "כל עובד זכאי ל-27 ימים (לידי המנהל) בכתוב
 ARABIC = "العدد 1234 ثم النص (بين قوسين)"
 
 
+def test_noncharacters_are_no_letters() -> None:
+    assert not has_right_to_left("word\ufdd0s")
+    assert has_right_to_left("\ufdcf\ufdf0")
+
+
 def drawn(visual: str, width: float = 6) -> list[Letter]:
     """Return the letters of a line as it looks, from left to right; spaces are only gaps."""
     return [
