@@ -76,7 +76,8 @@ def remove_doubled_letters(characters: Characters) -> None:
 
 
 def _is_same_place(one: Box, two: Box) -> bool:
-    return abs(two[0] - one[0]) < _SAME_PLACE * (one[2] - one[0])
+    """Return whether two letters are drawn over each other; those of one ligature have one box."""
+    return one != two and abs(two[0] - one[0]) < _SAME_PLACE * (one[2] - one[0])
 
 
 def _remove(characters: Characters, indexes: set[int]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.ingest.extract.makers import make_pdf, read_text
-from tests.ingest.extract.readers.pdf.makers import Placed, placed
+from tests.ingest.extract.readers.pdf.makers import Placed, placed, unmapped
 
 WIDTHS = {"W": 9.44, "i": 2.22, "l": 2.22, "t": 2.78, " ": 2.78, "r": 3.33, "c": 5, "k": 5, "s": 5}
 
@@ -41,6 +41,10 @@ def test_cells_of_one_letter_stay_cells() -> None:
 def test_the_border_of_a_word_is_not_a_letter_more() -> None:
     content = b"BT /F1 10 Tf 1 Tr 72 700 Td (S) Tj ET BT /F1 12 Tf 72.5 699.8 Td (Stroke of bold text) Tj ET"
     assert read_text(make_pdf(1, content=content)) == "Stroke of bold text"
+
+
+def test_the_letters_of_a_ligature_stay() -> None:
+    assert read_text(unmapped(b"<0041><03B103B1>", b"A")) == "αα"
 
 
 @pytest.mark.parametrize("text", ["Aachen and llamas", "ooze", "11 of 22"])
