@@ -75,4 +75,5 @@ def _objects(page: Any) -> Iterator[tuple[Any, int]]:
 def _area(part: Any, page: Any) -> float:
     left, bottom, right, top = bounds(part)
     width = min(right, page.right) - max(left, page.left)
-    return max(0.0, width) * max(0.0, min(top, page.top) - max(bottom, page.bottom))
+    height = min(top, page.top) - max(bottom, page.bottom)
+    return float(max(0.0, width) * max(0.0, height))
