@@ -107,10 +107,17 @@ def parse(query: str, names: tuple[str, ...]) -> dict[str, str]:
     return given
 
 
+def decode_part(part: str) -> str:
+    """Return a part of a request's target as text; its characters above ASCII are the bytes that the client sent.
+
+    Raises UnicodeError if it is not UTF-8.
+    """
+    return unquote_to_bytes(part.encode("latin-1")).decode()
+
+
 def _decode(part: str) -> str:
-    """Return a part of the query string, whose characters above ASCII are the bytes that the client sent."""
     try:
-        return unquote_to_bytes(part.replace("+", " ").encode("latin-1")).decode()
+        return decode_part(part.replace("+", " "))
     except UnicodeError:
         raise QueryError(f"{quoted(part)} in the query: expected UTF-8, percent-encoded") from None
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import NamedTuple
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import urlsplit
 
 from rag_pipeline.access import EVERYTHING, OPEN, Access, AccessRefusal, Guard
 from rag_pipeline.access.bearer import bearer_token
@@ -27,7 +27,7 @@ from rag_pipeline.http_server.content import (
     unavailable,
 )
 from rag_pipeline.http_server.messages import HttpRequest, HttpResponse, error_response, response_of
-from rag_pipeline.http_server.query import QueryError
+from rag_pipeline.http_server.query import QueryError, decode_part
 from rag_pipeline.http_server.scoped_view import ScopedView
 from rag_pipeline.http_server.service_view import HealthReport, ServiceView
 from rag_pipeline.status.control import Action
@@ -105,7 +105,7 @@ def _find(request: HttpRequest, view: ServiceView, guard: Guard, policy: OriginP
         return _Route(lambda: json_content(HTTPStatus.OK, {}))
     try:
         path, query = _split(request.target)
-        segments = [unquote_to_bytes(segment.encode("latin-1")).decode() for segment in path.split("/")[1:]]
+        segments = [decode_part(segment) for segment in path.split("/")[1:]]
     except ValueError:
         message = f"{_quoted_path(request.target)} is not a path this server can read"
         return error_content(HTTPStatus.BAD_REQUEST, message)

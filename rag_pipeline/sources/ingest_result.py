@@ -102,7 +102,7 @@ class IngestResult:
 
     @property
     def is_unfinished(self) -> bool:
-        """Whether the file has no outcome yet: it was put back, or a stop interrupted it."""
+        """Whether the work on the file is not done: it will be tried again, or a stop interrupted it."""
         return self.end in _UNFINISHED
 
     @property

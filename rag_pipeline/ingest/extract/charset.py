@@ -43,8 +43,7 @@ def open_text(file: InputFile, writer: SectionWriter | None = None, *, declared:
     NUL bytes in text are left out, with a warning too.
     ``declared`` is the charset that the file itself names. A byte order mark and UTF-8 take precedence over it.
     """
-    encoding, bad = _find(file, declared)
-    nuls = 0 if encoding.startswith(("utf-16", "utf-32")) else sum(block.count(0) for block in _blocks(file))
+    encoding, bad, nuls = _find(file, declared)
     if bad and writer is not None:
         writer.warn("undecodable_bytes", "bytes that are not valid UTF-8 were replaced", bad)
     if nuls and writer is not None:
@@ -66,18 +65,19 @@ def decode_text(data: bytes, declared: str | None = None) -> str:
     return data.decode(find_encoding(file, declared=declared), "replace")
 
 
-def _find(file: InputFile, declared: str | None) -> tuple[str, int]:
-    """Return the codec, and the number of bytes that are invalid in it if it is UTF-8."""
+def _find(file: InputFile, declared: str | None) -> tuple[str, int, int]:
+    """Return the codec, the number of bytes that are invalid in it if it is UTF-8, and that of NUL bytes in text."""
     head = file.read_at(0, HEAD_BYTES)
     if encoding := unicode_codec(head) or escape_codec(head):
-        return encoding, 0
-    encoding, good, bad = _count_utf8(file)
+        has_nuls = encoding.startswith(("utf-16", "utf-32"))
+        return encoding, 0, 0 if has_nuls else sum(block.count(0) for block in _blocks(file))
+    encoding, good, bad, nuls = _count_utf8(file)
     if not bad or good >= _GOOD_PER_BAD * bad:
-        return encoding, bad
+        return encoding, bad, nuls
     label = codec_for_label(declared) if declared else None
     if label and label != "utf-8":
-        return label, 0
-    return _guess(file), 0
+        return label, 0, nuls
+    return _guess(file), 0, nuls
 
 
 def _blocks(file: InputFile) -> Iterator[bytes]:
@@ -91,12 +91,13 @@ def _blocks(file: InputFile) -> Iterator[bytes]:
         yield b""  # the end of the file
 
 
-def _count_utf8(file: InputFile) -> tuple[str, int, int]:
-    """Return the form of UTF-8, and the numbers of characters above ASCII and of invalid bytes when read as such."""
+def _count_utf8(file: InputFile) -> tuple[str, int, int, int]:
+    """Return the form of UTF-8, and the numbers of characters above ASCII, of invalid bytes and of NUL bytes."""
     decoder = codecs.getincrementaldecoder(CESU_8)("replace")
     encoding = "utf-8"
-    good = bad = 0
+    good = bad = nuls = 0
     for block in _blocks(file):
+        nuls += block.count(0)
         if block.isascii() and block and not decoder.getstate()[0]:
             continue
         if SURROGATE_BYTES.search(block):
@@ -105,7 +106,7 @@ def _count_utf8(file: InputFile) -> tuple[str, int, int]:
         replaced = text.count("\ufffd") - block.count(b"\xef\xbf\xbd")
         bad += max(0, replaced)
         good += len(text) - len(text.encode("ascii", "ignore")) - max(0, replaced)
-    return encoding, good, bad
+    return encoding, good, bad, nuls
 
 
 def _guess(file: InputFile) -> str:

@@ -78,7 +78,7 @@ def _is_symbols(sample: bytes) -> bool:
 
 def _is_plausible(sample: bytes, codec: str) -> bool:
     text = sample.decode(codec, "replace")
-    above_ascii = sum(byte > 0x7F for byte in sample)
+    above_ascii = len(sample) - len(sample.decode("ascii", "ignore"))
     return len(_DEBRIS.findall(text)) * _MOST_DEBRIS <= above_ascii and not _mixes_scripts(text)
 
 

@@ -9,14 +9,12 @@ from rag_pipeline.common.normal_forms import nfc, nfkc
 # Characters that stores, terminals and JSON parsers can't handle: control characters and lone surrogates.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x84\x86-\x9f\ufeff\ufffe\uffff]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_TRAILING_SPACE = re.compile(r"(?<![ \t\xa0])[ \t\xa0]++(?=\n)")
+_TRAILING_SPACE = re.compile(r"(?<![ \t])[ \t]++(?=\n)")
 _BLANK_LINES = re.compile(r"\n{3,}")
 # A soft hyphen at the end of a line breaks a word there.
 _SOFT_HYPHEN = re.compile(r"\xad(?:[ \t]*\n)?")
 # Zero-width space, word joiner, invisible operators, marks of direction, and tags, which hide text from people.
 _INVISIBLE = re.compile("[\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\U000e0000-\U000e007f]")
-# Spaces that only keep a line from being broken there.
-_SPACES = dict.fromkeys(map(ord, "\xa0\u2007\u202f"), " ")
 # Joiners are letters' own in Arabic and Indic scripts and in emoji, and only there.
 _JOINERS = re.compile("[\u200c\u200d]+")
 _FIRST_WITH_JOINERS = "\u0590"
@@ -38,7 +36,7 @@ def clean(text: str) -> str:
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\f", "\n").replace("\v", "\n")
     text = _CONTROL.sub("", text) if text.isascii() else _clean_unicode(text)
     # Most text has none of these, and searching a fixed string is much faster than a pattern.
-    if " \n" in text or "\t\n" in text or "\xa0\n" in text:
+    if " \n" in text or "\t\n" in text:
         text = _TRAILING_SPACE.sub("", text)
     return _BLANK_LINES.sub("\n\n", text) if "\n\n\n" in text else text
 
@@ -49,7 +47,8 @@ def _clean_unicode(text: str) -> str:
     if "\xad" in text:
         text = _SOFT_HYPHEN.sub("", text)
     text = _INVISIBLE.sub("", text)
-    text = text.translate(_SPACES)
+    for space in "\xa0\u2007\u202f":  # they only keep a line from being broken there
+        text = text.replace(space, " ")
     if "\u200c" in text or "\u200d" in text:
         text = _JOINERS.sub(_keep_joiner, text)
     text = _COMPATIBILITY.sub(lambda match: nfkc(match[0]), text)

@@ -35,6 +35,8 @@ class DataUriFilter:
 
 def is_base64(text: str) -> bool:
     """Return whether a text is only a file in base64: without spaces within its lines, in both cases."""
+    if len(text) < _LEAST_FILE:  # nearly all texts
+        return False
     joined = "".join(line.strip() for line in text.splitlines())
     return len(joined) >= _LEAST_FILE and bool(_BASE64.fullmatch(joined)) and not (joined.isupper() or joined.islower())
 

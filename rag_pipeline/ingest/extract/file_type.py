@@ -196,19 +196,20 @@ def _recognise_text(file: InputFile, head: bytes, expected: FileType | None) -> 
         return _FLAT[flat[1]]
     if mail := _recognise_mail(file, head):
         return mail
-    if _XML_START.match(head):
+    is_xml = bool(_XML_START.match(head))
+    if is_xml:
         start = head[:_ROOT_BYTES]
         if found := next((file_type for name, file_type in _OFFICE_2003 if name in start), None):
             return found
     if expected and (expected not in _MAY_BE_TEXT or not head.strip()):
         raise CorruptFileError(f"is named like {_with_article(expected.label)} but does not hold one")
-    if expected is XLS and not _XML_START.match(head):
+    if expected is XLS and not is_xml:
         return TSV if head.count(b"\t") >= head.count(b"\n") else CSV
     if file_type := _TEXT_EXTENSIONS.get(file.extension):
         return file_type
     if _CALENDAR_START.match(head):
         return CALENDAR
-    return XML if _XML_START.match(head) else TEXT
+    return XML if is_xml else TEXT
 
 
 def _recognise_mail(file: InputFile, head: bytes) -> FileType | None:

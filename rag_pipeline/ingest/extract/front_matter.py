@@ -47,7 +47,8 @@ def parse_front_matter(lines: list[str]) -> FrontMatter | None:
             key, value = pair[1].strip().lower(), (pair[2] or "").strip()
             is_block = _BLOCK.fullmatch(value) is not None
             values[key] = "" if is_block else _plain(value)
-            blocks += [key] if is_block else []
+            if is_block:
+                blocks.append(key)
         elif not is_indented and not line.startswith("["):
             return None
     texts = [values[block] for block in blocks if block != "title" and values[block]]

@@ -146,19 +146,22 @@ def _main(body: Element, sizes: dict[int, _Size]) -> Element | None:
 def _is_all_beside_navigation(body: Element, article: Element, sizes: dict[int, _Size]) -> bool:
     """Return whether the rest of the page is in elements that say that they are not its text."""
     rest = sizes[id(body)].text - sizes[id(article)].text
-    inside = {id(element) for element in article.elements()}
-    return rest <= sum(sizes[id(element)].text for element in _outermost(body) if id(element) not in inside)
+    return rest <= sum(sizes[id(element)].text for element in _navigation_beside(body, article))
 
 
-def _outermost(body: Element) -> Iterator[Element]:
-    """Yield the elements of navigation that are in no other."""
+def _navigation_beside(body: Element, article: Element) -> Iterator[Element]:
+    """Yield the elements of navigation that are neither in the article nor in each other."""
     stack = [body]
     while stack:
         element = stack.pop()
-        if element.tag in _NAVIGATION_TAGS or element.attributes.get("role") in _NAVIGATION_ROLES:
+        if _says_navigation(element):
             yield element
         else:
-            stack.extend(child for child in element.children if isinstance(child, Element))
+            stack.extend(child for child in element.children if isinstance(child, Element) and child is not article)
+
+
+def _says_navigation(element: Element) -> bool:
+    return element.tag in _NAVIGATION_TAGS or element.attributes.get("role") in _NAVIGATION_ROLES
 
 
 def _is_article(root: Element) -> bool:
@@ -224,7 +227,7 @@ def _is_navigation(element: Element, size: _Size, prose: int, *, in_text: bool) 
     if in_text and element.tag == "aside" and role in (None, "complementary", "note"):
         # Inside the text, most are notes and warnings.
         return _is_named(element) or (size.links >= _LINKS and size.link_share > _LINK_SHARE)
-    if element.tag in _NAVIGATION_TAGS or role in _NAVIGATION_ROLES:
+    if _says_navigation(element):
         return True
     if element.tag == "header" and not element.find("h1", "h2"):
         return True

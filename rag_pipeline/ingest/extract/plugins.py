@@ -79,7 +79,7 @@ def choose_type(file: InputFile) -> FileType:
     except UnsupportedFileTypeError:
         if named_type not in plugins:
             raise
-        return FileType(named_type, f"{named_type} file", named_type)
+        file_type = TEXT  # for the plug-in, whatever it holds
     if file_type is TEXT and named_type in plugins:
         return FileType(named_type, f"{named_type} file", named_type)
     if file_type.mime_type in plugins:

@@ -8,15 +8,16 @@ from typing import NamedTuple
 
 from rag_pipeline.ingest.types import SearchFilter, SourceFile
 
+_MAIL = ("message/rfc822", "application/mbox", "application/vnd.ms-outlook")
 # What people call types whose MIME type has another name.
 _KINDS = {
     "word": ("application/msword", "*.wordprocessingml.document"),
     "excel": ("application/vnd.ms-excel*", "*.spreadsheetml.sheet"),
     "powerpoint": ("application/vnd.ms-powerpoint", "*.presentationml.presentation"),
     "text": ("text/plain",),
-    "mail": ("message/rfc822", "application/mbox", "application/vnd.ms-outlook"),
-    "email": ("message/rfc822", "application/mbox", "application/vnd.ms-outlook"),
-    "e-mail": ("message/rfc822", "application/mbox", "application/vnd.ms-outlook"),
+    "mail": _MAIL,
+    "email": _MAIL,
+    "e-mail": _MAIL,
     "notebook": ("application/x-ipynb+json",),
     "image": ("image/*",),
 }

@@ -7,7 +7,7 @@ indexed with its stem too. An acronym such as ``WHO`` is also a term in capitals
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from rag_pipeline.ingest.terms.folding import compose, fold_accents, fold_case
@@ -103,11 +103,7 @@ class TermAnalyzer:
 
     def is_ambiguous_acronym(self, question: str) -> bool:
         """Return whether a question is only an acronym that is a function word in small letters, such as ``IT``."""
-        words = [word.text for word in split(compose(question))]
-        return len(words) == 1 and _is_acronym(words[0]) and self._is_function_word(words[0])
-
-    def _is_function_word(self, word: str) -> bool:
-        return fold_accents(fold_case(word)) in all_function_words()
+        return _is_ambiguous_acronym(list(split(compose(question))))
 
     def _query_words(self, question: str) -> list[_QueryWord]:
         words = list(split(compose(question)))
@@ -115,7 +111,7 @@ class TermAnalyzer:
         language = self._language(folded, 1)
         ignored = all_function_words() if language is None else function_words(language)
         has_content = any(term not in ignored for term in folded)
-        is_lone_acronym = self.is_ambiguous_acronym(question)
+        is_lone_acronym = _is_ambiguous_acronym(words)
         found: dict[str, _QueryWord] = {}
         for word, term in zip(words, folded, strict=True):
             if len(found) >= MAX_QUERY_WORDS:
@@ -174,6 +170,12 @@ DEFAULT_ANALYZER = TermAnalyzer()
 
 def _is_acronym(word: str) -> bool:
     return 2 <= len(word) <= _MAX_ACRONYM and word.isalpha() and word.isupper()
+
+
+def _is_ambiguous_acronym(words: Sequence[Word]) -> bool:
+    if len(words) != 1 or not _is_acronym(words[0].text):
+        return False
+    return fold_accents(fold_case(words[0].text)) in all_function_words()
 
 
 def _is_mostly_capitals(text: str) -> bool:

@@ -31,14 +31,15 @@ def merge(document: ExtractedDocument, recognised: ExtractedDocument) -> Extract
     A page that is in both has a stamp on a scan, or undecoded letters: its own text stays in front, unless it is
     undecoded, and the lines that OCR read once more are left out.
     """
-    kept = [section for section in document.sections if not _is_replaced(section, recognised)]
-    own = _texts(kept)
-    added = [new for section in recognised.sections if (new := _without_lines_of(own.get(_page(section), ""), section))]
     if not recognised.sections:
         return document
+    pages = _pages(recognised.sections)
+    kept = [section for section in document.sections if not (_is_undecoded(section) and _page(section) in pages)]
+    own = _texts(kept)
+    added = [new for section in recognised.sections if (new := _without_lines_of(own.get(_page(section), ""), section))]
     count = len(_pages(added))
     # A page of which OCR reads no more than its own text, such as a slide on a picture, has all of its text.
-    without_text = max(0, (document.quality.pages_without_text or 0) - len(_pages(recognised.sections)))
+    without_text = max(0, (document.quality.pages_without_text or 0) - len(pages))
     warnings = [warning for warning in document.warnings if warning.type != _WITHOUT_TEXT]
     others = [warning for warning in recognised.warnings if warning.type != _WITHOUT_TEXT]
     still = [_without_text(without_text, document.quality.pages)] if without_text else []
@@ -51,8 +52,8 @@ def merge(document: ExtractedDocument, recognised: ExtractedDocument) -> Extract
     )
 
 
-def _is_replaced(section: Section, recognised: ExtractedDocument) -> bool:
-    return count_odd(section.text) > MAX_ODD_SHARE * len(section.text) and _page(section) in _pages(recognised.sections)
+def _is_undecoded(section: Section) -> bool:
+    return count_odd(section.text) > MAX_ODD_SHARE * len(section.text)
 
 
 def _texts(sections: Iterable[Section]) -> dict[int, str]:

@@ -31,9 +31,8 @@ def declared_charset(head: bytes) -> str | None:
 
 def write_page(markup: str, writer: SectionWriter) -> None:
     """Write the main text of a page, and describe its title and author."""
-    root = parse_html(markup)
+    root = _parse(markup)
     describe(root, writer)
-    set_off_note_marks(root)
     body = root.find("body") or root
     skipped = navigation(root)
     if not body.find("h1") and (title := root.find("title")):
@@ -45,9 +44,14 @@ def write_page(markup: str, writer: SectionWriter) -> None:
 
 def write_fragment(markup: str, writer: SectionWriter) -> None:
     """Write all text of HTML that is part of something else, such as a mail."""
+    root = _parse(markup)
+    HtmlText(writer).write(root.find("body") or root)
+
+
+def _parse(markup: str) -> Element:
     root = parse_html(markup)
     set_off_note_marks(root)
-    HtmlText(writer).write(root.find("body") or root)
+    return root
 
 
 def describe(root: Element, writer: SectionWriter) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from rag_pipeline.ingest.extract.document_properties import Properties
 from rag_pipeline.ingest.extract.input_file import InputFile
+from rag_pipeline.ingest.extract.readers.excel_sheet import MAX_COLUMNS
 from rag_pipeline.ingest.extract.readers.flow import FlowWriter
 from rag_pipeline.ingest.extract.readers.sheet_writer import SheetWriter
 from rag_pipeline.ingest.extract.readers.word_body import Body, BodyContext
@@ -12,30 +14,8 @@ from rag_pipeline.ingest.extract.section_writer import SectionWriter
 from rag_pipeline.ingest.extract.xml_parser import XmlHandler, attribute, parse_xml
 
 _IGNORED = XmlHandler()
-_METADATA = {"Title": "title", "Author": "author", "Subject": "subject", "Keywords": "keywords"}
-_MAX_COLUMNS = 16_384
+_PROPERTIES = {"Title": "title", "Author": "author", "Subject": "subject", "Keywords": "keywords"}
 _MIDNIGHT = "T00:00:00.000"
-
-
-class _Properties(XmlHandler):
-    """Takes title and author from a part of the document."""
-
-    def __init__(self, writer: SectionWriter) -> None:
-        self._writer = writer
-        self._key = ""
-        self._text: list[str] = []
-
-    def start(self, name: str, attributes: Mapping[str, str]) -> None:  # noqa: ARG002
-        self._key, self._text = _METADATA.get(name, ""), []
-
-    def end(self, name: str) -> None:  # noqa: ARG002
-        if self._key:
-            self._writer.describe(self._key, "".join(self._text))
-        self._key = ""
-
-    def text(self, text: str) -> None:
-        if self._key:
-            self._text.append(text)
 
 
 class _Body(Body):
@@ -143,7 +123,7 @@ class _Sheets(XmlHandler):
             text = text.removesuffix(_MIDNIGHT).replace("T", " ").removesuffix(".000")
         if not self._kind:  # of a comment
             self._notes.append(f"Comment: {text}")
-        elif 0 < self._column <= _MAX_COLUMNS:
+        elif 0 < self._column <= MAX_COLUMNS:
             self._cells.extend([""] * (self._column - len(self._cells)))
             self._cells[self._column - 1] = text
 
@@ -171,9 +151,12 @@ def read_word_2003(file: InputFile, writer: SectionWriter) -> None:
     context = BodyContext(with_hidden=file.options.hidden)
     flow = FlowWriter(writer)
     body = _Body(flow, context, with_comments=file.options.comments)
-    parts = {"DocumentProperties": _Properties(writer), "styles": context.styles, "body": body}
+    properties = Properties(_PROPERTIES)
+    parts = {"DocumentProperties": properties, "styles": context.styles, "body": body}
     _parse(file, _Parts(parts), writer)
     flow.end()
+    for key, value in properties.values.items():
+        writer.describe(key, value)
     if context.hidden:
         writer.warn("hidden_text", "hidden words are left out")
 

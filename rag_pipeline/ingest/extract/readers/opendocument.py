@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from io import BytesIO
 
 from rag_pipeline.errors import CorruptFileError, EncryptedFileError
+from rag_pipeline.ingest.extract.document_properties import Properties
 from rag_pipeline.ingest.extract.input_file import InputFile
 from rag_pipeline.ingest.extract.readers.flow import FlowWriter
 from rag_pipeline.ingest.extract.readers.opendocument_body import OdfBody, OdfContext
@@ -16,8 +17,8 @@ from rag_pipeline.ingest.extract.section_writer import SectionWriter
 from rag_pipeline.ingest.extract.xml_parser import XmlHandler, parse_xml
 from rag_pipeline.ingest.extract.zip_archive import ZipArchive
 
-_METADATA = {"title": "title", "initial-creator": "author", "creator": "author", "subject": "subject",
-             "keyword": "keywords", "creation-date": "created"}  # fmt: skip
+ODF_PROPERTIES = {"title": "title", "initial-creator": "author", "creator": "author", "subject": "subject",
+                  "keyword": "keywords", "creation-date": "created"}  # fmt: skip
 
 
 class _Manifest(XmlHandler):
@@ -26,29 +27,6 @@ class _Manifest(XmlHandler):
 
     def start(self, name: str, _attributes: Mapping[str, str]) -> None:
         self.encrypted = self.encrypted or name == "encryption-data"
-
-
-class OdfMetadata(XmlHandler):
-    """Collects the title, the author and other properties."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, str] = {}
-        self._key: str | None = None
-
-    def start(self, name: str, _attributes: Mapping[str, str]) -> None:
-        """Start a property."""
-        self._key = _METADATA.get(name)
-        if self._key in self.values:
-            self._key = None
-
-    def end(self, _name: str) -> None:
-        """End a property."""
-        self._key = None
-
-    def text(self, text: str) -> None:
-        """Take a piece of a property."""
-        if self._key is not None:
-            self.values[self._key] = self.values.get(self._key, "") + text
 
 
 class _Content(XmlHandler):
@@ -158,7 +136,7 @@ def _refuse_encrypted(archive: ZipArchive) -> None:
 
 
 def _describe(archive: ZipArchive, writer: SectionWriter) -> None:
-    metadata = OdfMetadata()
+    metadata = Properties(ODF_PROPERTIES)
     if "meta.xml" in archive.names:
         try:
             parse_xml(archive.open("meta.xml"), metadata)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from rag_pipeline.ingest.extract.document_properties import Properties
 from rag_pipeline.ingest.extract.input_file import InputFile
 from rag_pipeline.ingest.extract.readers.flow import FlowWriter
 from rag_pipeline.ingest.extract.readers.opendocument import (
+    ODF_PROPERTIES,
     OdfMargins,
-    OdfMetadata,
     body_reader,
     warn_hidden,
     write_margins,
@@ -26,7 +27,7 @@ class _FlatDocument(XmlHandler):
     """Passes each part of the document to its reader, and embedded documents as the text of their object."""
 
     def __init__(self, writer: SectionWriter, context: OdfContext, flow: FlowWriter) -> None:
-        self.metadata = OdfMetadata()
+        self.metadata = Properties(ODF_PROPERTIES)
         self.margins = OdfMargins(context)
         self.body: XmlHandler = _IGNORED
         self._writer = writer

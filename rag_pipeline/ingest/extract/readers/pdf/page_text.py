@@ -79,7 +79,7 @@ class PageText:
 
     @property
     def is_doubtful(self) -> bool:
-        """Whether so many letters are undecoded that another library should read the page."""
+        """Whether too many letters are undecoded: another library should read the page."""
         return self.undecoded > _DOUBTFUL_SHARE * self.letters
 
 
@@ -95,7 +95,7 @@ class _Word:
 
 
 class _Page(NamedTuple):
-    """What all lines of a page have in common; ``is_flat`` tells that no word runs upwards or downwards."""
+    """A page, as its lines need it. ``is_flat``: no word runs upwards or downwards."""
 
     characters: Characters
     turns: int

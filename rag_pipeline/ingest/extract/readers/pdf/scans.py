@@ -9,22 +9,20 @@ import pypdfium2.raw as pdfium
 
 from rag_pipeline.ingest.extract.readers.pdf.clusters import bounds
 from rag_pipeline.ingest.extract.readers.pdf.page_text import PageText
+from rag_pipeline.ingest.extract.section_writer import MAX_ODD_SHARE
 
 # A page of prose has more than a thousand letters; the longest stamps of libraries have about 250.
 _FEW_LETTERS = 300
 _FILLED = 0.65
 # Slides have few words over a background picture too, in larger type; in shares of the page's height.
 _LARGE_TYPE, _VERY_FEW_LETTERS = 0.022, 25
-_MAX_UNDECODED_SHARE = 0.2
 _MAX_OBJECTS = 500
 _INVISIBLE = pdfium.FPDF_TEXTRENDERMODE_INVISIBLE
 
 
 def needs_ocr(page: Any, text: PageText) -> bool:
     """Return whether people read other words on the page than its text has, so that only OCR can read them."""
-    return text.undecoded > _MAX_UNDECODED_SHARE * text.letters or (
-        text.letters <= _FEW_LETTERS and _is_scan(page, text)
-    )
+    return text.undecoded > MAX_ODD_SHARE * text.letters or (text.letters <= _FEW_LETTERS and _is_scan(page, text))
 
 
 def _is_scan(page: Any, text: PageText) -> bool:
@@ -60,15 +58,14 @@ def _objects(page: Any) -> Iterator[tuple[Any, int]]:
         if kind != pdfium.FPDF_PAGEOBJ_FORM:
             yield part, kind
             continue
-        inner = [
-            (child, pdfium.FPDFPageObj_GetType(child))
-            for child in (
-                pdfium.FPDFFormObj_GetObject(part, number)
-                for number in range(min(max(0, pdfium.FPDFFormObj_CountObjects(part)), _MAX_OBJECTS))
-            )
-        ]
-        yield from (pair for pair in inner if pair[1] == pdfium.FPDF_PAGEOBJ_TEXT)
-        if any(pair[1] == pdfium.FPDF_PAGEOBJ_IMAGE for pair in inner):
+        has_picture = False
+        for number in range(min(max(0, pdfium.FPDFFormObj_CountObjects(part)), _MAX_OBJECTS)):
+            child = pdfium.FPDFFormObj_GetObject(part, number)
+            kind = pdfium.FPDFPageObj_GetType(child)
+            has_picture = has_picture or kind == pdfium.FPDF_PAGEOBJ_IMAGE
+            if kind == pdfium.FPDF_PAGEOBJ_TEXT:
+                yield child, kind
+        if has_picture:
             yield part, pdfium.FPDF_PAGEOBJ_IMAGE
 
 

@@ -1,4 +1,4 @@
-"""What was drawn last, or first, is read where it stands."""
+"""Titles, headers and boxes are read by their places, not in the order of the drawing."""
 
 from __future__ import annotations
 
