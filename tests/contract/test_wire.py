@@ -89,7 +89,8 @@ def test_every_event_of_a_pipeline_is_valid(
     pipeline = PipelineStatus("local_files", f"wire-{next(_ids)}")
     recorder = Recorder()
     core_of(pipeline).attach(recorder)
-    pipeline.update(**{key: value for key, value in own.items() if key not in RESERVED_FIELDS})
+    # As ``own``: outside it, ``stats`` is taken for ``status`` misspelt.
+    pipeline.update(own={key: value for key, value in own.items() if key not in RESERVED_FIELDS})
     pipeline.add_processing_file(name, file_id, size=size)
     pipeline.file_progress(name, stage, progress, file_id=file_id)
     pipeline.complete_file(name, error is None, file_id=file_id, result=result if error is None else None, error=error)
